@@ -1,0 +1,184 @@
+#include "broker/config_file.hpp"
+
+#include "broker/text_file.hpp"
+#include "broker/topic.hpp"
+
+#include <algorithm>
+#include <utility>
+
+// toml++ asserts (or, with NDEBUG, assumes) about some malformed keys what it goes on to report as an error by itself.
+#undef NDEBUG
+#define TOML_ASSERT(expression) static_assert(true)
+#define TOML_EXCEPTIONS 0
+#define TOML_HEADER_ONLY 1
+#include <toml++/toml.h>
+
+namespace fulmar::broker {
+namespace {
+
+std::string place(std::string const& file, toml::source_region const& region)
+{
+    return file + ":" + std::to_string(region.begin.line) + ":" + std::to_string(region.begin.column);
+}
+
+raw_value list_value(toml::array const& array)
+{
+    std::vector<std::string> list;
+    for (auto const& element : array) {
+        auto const* text = element.as_string();
+        if (text == nullptr)
+            return unsupported_value{"a list with something else than strings"};
+        list.push_back(text->get());
+    }
+    return list;
+}
+
+raw_value value_of(toml::node const& node)
+{
+    if (auto const* flag = node.as_boolean())
+        return flag->get();
+    if (auto const* whole = node.as_integer())
+        return static_cast<std::int64_t>(whole->get());
+    if (auto const* real = node.as_floating_point())
+        return real->get();
+    if (auto const* text = node.as_string())
+        return text->get();
+    if (auto const* list = node.as_array())
+        return list_value(*list);
+    return unsupported_value{node.is_table() ? "a table" : "a date or time"};
+}
+
+class flattener
+{
+public:
+    flattener(std::string const& file, file_entries& out) : file_{file}, out_{out} {}
+
+    void table(toml::table const& from, std::string const& prefix)
+    {
+        for (auto const& [name, node] : from) {
+            auto key = prefix.empty() ? std::string{name.str()} : prefix + "." + std::string{name.str()};
+            if (auto const* inner = node.as_table(); inner != nullptr && !inner->empty() && depth_ < depth_max) {
+                ++depth_;
+                table(*inner, key);
+                --depth_;
+            } else if (key == "apps" && node.is_array_of_tables()) {
+                apps(*node.as_array());
+            } else if (inner == nullptr || !inner->empty() || !known_section(key)) {
+                out_.entries.push_back({std::move(key), value_of(node), place(file_, name.source())});
+            }
+        }
+    }
+
+private:
+    static constexpr int depth_max = 8;
+
+    // An empty table is harmless if it is a section, and a mistake to be named if it is not.
+    static bool known_section(std::string const& key)
+    {
+        return std::ranges::any_of(setting_rows(),
+                                   [&](setting_row const& row) { return row.key.starts_with(key + "."); });
+    }
+
+    void apps(toml::array const& list)
+    {
+        for (auto const& element : list) {
+            out_.app_places.push_back(place(file_, element.source()));
+            for (auto const& [name, node] : *element.as_table()) {
+                out_.apps.push_back({std::string{name.str()}, value_of(node), place(file_, name.source())});
+                out_.app_of.push_back(out_.app_count);
+            }
+            ++out_.app_count;
+        }
+    }
+
+    std::string const& file_;
+    file_entries& out_;
+    int depth_ = 0;
+};
+
+std::optional<config_problem> check_size(std::string_view text, std::string const& name)
+{
+    if (text.size() > config_bytes_max)
+        return config_problem{name, "is larger than 1 MiB",
+                              "a configuration is a few lines; was the right file named?"};
+    std::size_t line = 1;
+    for (std::size_t begin = 0; begin < text.size(); ++line) {
+        auto const end = std::min(text.find('\n', begin), text.size());
+        if (end - begin > config_line_bytes_max)
+            return config_problem{name + ":" + std::to_string(line) + ":1", "the line is longer than 4096 bytes",
+                                  "split it"};
+        begin = end + 1;
+    }
+    return std::nullopt;
+}
+
+// Finds the first letter that is not ASCII outside of strings and comments, where TOML allows none (and where toml++ 3.3
+// runs into undefined behaviour). Malformed text is left to the parser, which stops at the same place as this.
+std::optional<std::size_t> stray_letter(std::string_view text)
+{
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        auto const c = text[i];
+        if (static_cast<unsigned char>(c) >= 0x80)
+            return i;
+        if (c == '#') {
+            i = std::min(text.find('\n', i), text.size());
+        } else if (c == '"' || c == '\'') {
+            std::string const three(3, c);
+            bool const many_lines = text.substr(i).starts_with(three);
+            auto const end = many_lines ? std::string_view{three} : std::string_view{three}.substr(0, 1);
+            i += end.size();
+            while (i < text.size() && !text.substr(i).starts_with(end) && (many_lines || text[i] != '\n'))
+                i += c == '"' && text[i] == '\\' ? 2 : 1;
+            i += end.size() - 1;
+        }
+    }
+    return std::nullopt;
+}
+
+std::optional<config_problem> check_letters(std::string_view text, std::string const& name)
+{
+    if (!valid_utf8(text))
+        return config_problem{name, "is not UTF-8 text", "save it as UTF-8"};
+    auto const stray = stray_letter(text);
+    if (!stray)
+        return std::nullopt;
+    auto const before = text.substr(0, *stray);
+    auto const line = std::ranges::count(before, '\n') + 1;
+    auto const column = *stray - (before.rfind('\n') + 1) + 1;
+    return config_problem{name + ":" + std::to_string(line) + ":" + std::to_string(column),
+                          "is not TOML: a letter that is not ASCII",
+                          "such letters may stand in strings and comments only"};
+}
+
+}  // namespace
+
+file_entries parse_config_text(std::string_view text, std::string const& name)
+{
+    file_entries out;
+    if ((out.problem = check_size(text, name)) || (out.problem = check_letters(text, name)))
+        return out;
+    auto const parsed = toml::parse(text, name);
+    if (!parsed) {
+        auto const& error = parsed.error();
+        out.problem = config_problem{place(name, error.source()), "is not TOML: " + std::string{error.description()},
+                                     "strings stand in quotes, sections in brackets: [mqtt]"};
+        return out;
+    }
+    flattener{name, out}.table(parsed.table(), "");
+    return out;
+}
+
+file_entries read_config_file(std::string const& path)
+{
+    auto const text = read_text_file(path, config_bytes_max);
+    if (!text) {
+        file_entries out;
+        auto const why = text.error() == errc::message_too_large ? "is larger than 1 MiB"
+                                                                 : "cannot be read: " + text.error().message();
+        out.problem = config_problem{path, why, "check the name and the rights"};
+        return out;
+    }
+    return parse_config_text(*text, path);
+}
+
+}  // namespace fulmar::broker

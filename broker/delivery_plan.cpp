@@ -1,0 +1,110 @@
+#include "broker/delivery_plan.hpp"
+
+#include <algorithm>
+
+namespace fulmar::broker {
+
+delivery_plan& plan_cache::find(interest_table& interests, app_id app, std::string_view topic, std::uint64_t generation,
+                                bool& hit)
+{
+    auto const index = static_cast<std::size_t>(app);
+    if (index >= apps_.size())
+        apps_.resize(index + 1);
+    auto& topics = apps_[index];
+    auto place = topics.find(topic);
+    hit = place != topics.end() && place->second.generation == generation;
+    if (hit)
+        return place->second;
+    if (place == topics.end()) {
+        place = topics.emplace(std::string{topic}, delivery_plan{}).first;
+        ++plans_;
+    }
+    auto& plan = place->second;
+    receivers_ -= plan.receiver_count;
+    plan = delivery_plan{};
+    plan.generation = generation;
+    build(interests, app, topic, plan);
+    receivers_ += plan.receiver_count;
+    return plan;
+}
+
+void plan_cache::trim()
+{
+    if (plans_ <= plans_max && receivers_ <= receivers_max)
+        return;
+    apps_.clear();
+    plans_ = receivers_ = 0;
+}
+
+namespace {
+
+void merge(matched_subscription& into, local_subscription const& local, bool first)
+{
+    auto const& options = local.options;
+    into.level = first ? options.level : std::max(into.level, options.level);
+    into.no_local = into.no_local && options.no_local;
+    into.retain_as_published = into.retain_as_published || options.retain_as_published;
+    into.durable_level = into.durable_level || (local.durable && options.level != qos::at_most_once);
+    if (options.identifier != 0)
+        into.identifiers.push_back(options.identifier);
+}
+
+}  // namespace
+
+void plan_cache::build(interest_table& interests, app_id app, std::string_view topic, delivery_plan& plan)
+{
+    std::vector<receiver> receivers;
+    std::unordered_map<subscriber*, std::size_t> places;  // used from the second filter with subscribers on
+    bool one_filter = true;
+    interests.for_each_match(app, topic, [&](filter_interest& entry) {
+        plan.other_shards |= entry.other_shards[static_cast<std::size_t>(interest_kind::live)];
+        if (entry.logged())
+            plan.logged_for.push_back(hash_filter(app, entry.filter));
+        for (auto const& group : entry.groups) {
+            plan.shared.push_back(group);
+            if (group.durable)
+                plan.logged_for.push_back(group.id);
+        }
+        if (entry.locals.empty())
+            return;
+        if (!receivers.empty() && one_filter) {
+            one_filter = false;
+            for (std::size_t i = 0; i < receivers.size(); ++i)
+                places.emplace(receivers[i].who, i);
+        }
+        for (auto const& local : entry.locals) {
+            auto position = receivers.size();
+            if (!one_filter)
+                position = places.try_emplace(local.who, position).first->second;
+            auto const first = position == receivers.size();
+            if (first)
+                receivers.push_back({local.who, {}});
+            merge(receivers[position].match, local, first);
+        }
+    });
+    for (auto& r : receivers) {
+        if (r.who->may_receive(topic))
+            add_receiver(plan, std::move(r));
+    }
+}
+
+void plan_cache::add_receiver(delivery_plan& plan, receiver&& r)
+{
+    ++plan.receiver_count;
+    if (r.match.durable_level)
+        plan.durable.push_back(r);
+    auto const* const variant = r.match.no_local || !r.match.identifiers.empty() ? nullptr : r.who->shared_variant();
+    if (variant == nullptr) {
+        plan.individual.push_back(std::move(r));
+        return;
+    }
+    auto const lowered = r.match.level == qos::at_most_once;
+    auto group = std::find_if(plan.groups.begin(), plan.groups.end(), [&](run_group const& g) {
+        return g.variant == variant && g.lowered == lowered && g.retain_as_published == r.match.retain_as_published;
+    });
+    if (group == plan.groups.end())
+        group = plan.groups.insert(plan.groups.end(), run_group{variant, r.match.retain_as_published, lowered, {}, nullptr, 0});
+    group->receivers.push_back(std::move(r));
+}
+
+}  // namespace fulmar::broker

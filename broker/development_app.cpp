@@ -1,0 +1,85 @@
+#include "broker/development_app.hpp"
+
+#include "broker/config_file.hpp"
+
+#include <array>
+#include <cerrno>
+#include <filesystem>
+
+#include <fcntl.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace fulmar::broker {
+namespace {
+
+error_code last_error() { return {errno, boost::system::system_category()}; }
+
+result<std::string> random_hex(std::size_t bytes)
+{
+    std::array<unsigned char, 32> raw{};
+    if (getrandom(raw.data(), bytes, 0) != static_cast<ssize_t>(bytes))
+        return last_error();
+    constexpr std::string_view digits = "0123456789abcdef";
+    std::string text;
+    for (std::size_t i = 0; i < bytes; ++i)
+        (text += digits[raw[i] >> 4U]) += digits[raw[i] & 15U];
+    return text;
+}
+
+error_code write_new_file(std::string const& path, std::string_view text)
+{
+    auto const file = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (file < 0)
+        return last_error();
+    bool const written = write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && fsync(file) == 0;
+    auto const error = written ? error_code{} : last_error();
+    close(file);
+    if (error)
+        unlink(path.c_str());
+    return error;
+}
+
+result<app_settings> read_app(std::string const& path)
+{
+    auto const read = read_config_file(path);
+    app_settings app;
+    for (auto const& entry : read.apps) {
+        auto const* text = std::get_if<std::string>(&entry.value);
+        if (text == nullptr)
+            continue;
+        (entry.key == "id" ? app.id : entry.key == "key" ? app.key : app.secret) = *text;
+    }
+    if (read.problem || read.app_count != 1 || app.id.empty() || app.key.empty() || app.secret.empty())
+        return make_error_code(errc::bad_credentials);
+    return app;
+}
+
+}  // namespace
+
+result<app_settings> development_app(std::string const& data_dir)
+{
+    auto const path = data_dir + "/development-app.toml";
+    struct stat found = {};
+    if (stat(path.c_str(), &found) == 0)
+        return read_app(path);
+    std::error_code failed;
+    std::filesystem::create_directories(data_dir, failed);
+    if (failed)
+        return error_code{failed.value(), boost::system::system_category()};
+    auto key = random_hex(10);
+    auto secret = random_hex(20);
+    if (!key || !secret)
+        return key ? secret.error() : key.error();
+    app_settings app{"development", *key, *secret};
+    auto const text =
+        "# Generated for development. Configure [[apps]] to use your own, or delete this file to get another.\n"
+        "[[apps]]\nid = \"" +
+        app.id + "\"\nkey = \"" + app.key + "\"\nsecret = \"" + app.secret + "\"\n";
+    if (auto const error = write_new_file(path, text))
+        return error;
+    return app;
+}
+
+}  // namespace fulmar::broker

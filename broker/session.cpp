@@ -1,0 +1,387 @@
+#include "broker/session.hpp"
+
+#include "broker/router.hpp"
+#include "broker/session_state.hpp"
+#include "broker/session_table.hpp"
+#include "broker/shard.hpp"
+#include "broker/topic.hpp"
+
+#include <algorithm>
+
+namespace fulmar::broker {
+
+namespace {
+constexpr std::uint16_t acknowledgements_per_cursor = 64;
+}
+
+session::impl::impl(session& owner, app_id owner_app, std::string id_of_client)
+    : self{owner}
+    , app{owner_app}
+    , client_id{std::move(id_of_client)}
+    , client_hash{stable_hash(client_id, static_cast<std::uint32_t>(owner_app) + 1U)}
+{
+}
+
+session::session(app_id app, std::string client_id) : impl_{std::make_unique<impl>(*this, app, std::move(client_id))} {}
+session::~session() = default;
+
+std::string_view session::client_id() const noexcept { return impl_->client_id; }
+std::string_view session::user() const noexcept { return impl_->user; }
+bool session::connected() const noexcept { return impl_->client != nullptr; }
+endpoint_id session::address() const noexcept { return impl_->address; }
+std::uint16_t session::receive_maximum() const noexcept { return impl_->receive_maximum; }
+std::uint64_t session::publisher_hash() const noexcept { return impl_->client_hash; }
+
+wire_variant const* session::shared_variant() const noexcept
+{
+    return impl_->client == nullptr ? nullptr : impl_->client->shared_variant();
+}
+
+bool session::may_receive(std::string_view topic) const
+{
+    auto const& allowed = impl_->allowed;
+    return !allowed || allowed->receives_everything() || allowed->may_receive(topic);
+}
+
+void session::set_permissions(std::shared_ptr<permissions const> allowed)
+{
+    impl_->allowed = std::move(allowed);
+    impl_->home->routes().changed();
+}
+
+void session::impl::drop(drop_reason why, std::uint64_t count) const
+{
+    home->metrics().dropped[static_cast<std::size_t>(why)].add(count);
+}
+
+// --- delivery --------------------------------------------------------------------------------------
+
+void session::take_run(frame_run const& run, std::uint32_t first_byte, std::uint32_t first_frame)
+{
+    if (impl_->online())
+        impl_->client->take_run(run, first_byte, first_frame);
+}
+
+void session::deliver(message_ptr const& m, matched_subscription const& match)
+{
+    if (!impl_->online())
+        return;
+    if (std::min(m->level, match.level) == qos::at_most_once)
+        return impl_->send_best_effort(m, match, false);
+    if (impl_->pending.empty() && impl_->room() > 0)
+        return impl_->send_reliable({0, m}, match, {}, false);
+    impl_->enqueue({0, m}, match, {});
+}
+
+void session::deliver_logged(logged_message const& item, matched_subscription const& match)
+{
+    if (impl_->online() && impl_->queue)
+        impl_->queue->on_logged(item, match);
+}
+
+bool session::deliver_shared(logged_message const& item, matched_subscription const& match, group_ticket const& ticket)
+{
+    if (!impl_->online())
+        return false;
+    if (ticket.number == 0)
+        impl_->send_best_effort(item.message, match, false);
+    else if (impl_->pending.empty() && impl_->room() > 0)
+        impl_->send_reliable(item, match, ticket, false);
+    else
+        impl_->enqueue(item, match, ticket);
+    return true;
+}
+
+std::size_t session::impl::room() const
+{
+    if (!online() || window.full() || client->backlog_bytes() > home->limit().outbox_bytes)
+        return 0;
+    auto const quota = std::min(receive_maximum, home->limit().inflight_max);
+    return quota - std::min(quota, used);
+}
+
+void session::impl::send_best_effort(message_ptr const& m, matched_subscription const& match, bool retained)
+{
+    if (client->backlog_bytes() > home->limit().outbox_bytes)
+        return drop(drop_reason::outbox_full);
+    outgoing const frame{m, qos::at_most_once, 0, false, retained || (m->retain && match.retain_as_published), match.identifiers};
+    if (!client->send_publish(frame))
+        drop(drop_reason::too_large);
+}
+
+// Over the window and not in the log: waits in memory, within limits [a slow consumer is closed, not fed].
+void session::impl::enqueue(logged_message const& item, matched_subscription const& match, group_ticket const& group)
+{
+    pending_bytes += item.message->footprint();
+    pending.push_back({item, match, group});
+    auto const& limit = home->limit();
+    if (pending.size() <= limit.session_pending_messages && pending_bytes <= limit.session_pending_bytes)
+        return;
+    home->metrics().slow_consumers_closed.add();
+    home->sessions().condemn(self, session_end::slow_consumer);
+}
+
+void session::impl::send_reliable(logged_message const& item, matched_subscription const& match, group_ticket const& group,
+                                  bool retained)
+{
+    if (item.message->expired(home->wall())) {
+        if (group.number != 0)
+            home->routes().acknowledge_group(group);
+        return drop(drop_reason::expired);
+    }
+    inflight_entry entry;
+    entry.level = std::min(item.message->level, match.level);
+    entry.retain = retained || (item.message->retain && match.retain_as_published);
+    entry.sequence = item.sequence;
+    entry.message = item.message;
+    entry.identifiers = match.identifiers;
+    entry.group = group;
+    auto& kept = window.push(std::move(entry));
+    ++used;
+    kept.sent = true;
+    if (kept.level == qos::exactly_once && durable())
+        store_and_transmit(kept);
+    else
+        transmit(kept, false);
+}
+
+void session::impl::transmit(inflight_entry& entry, bool duplicate)
+{
+    outgoing const frame{entry.message, entry.level, entry.id, duplicate, entry.retain, entry.identifiers};
+    if (client->send_publish(frame))
+        return;
+    drop(drop_reason::too_large);
+    complete(entry);
+}
+
+void session::impl::put_inflight(inflight_entry const& entry, std::function<void(store_result const&)> done)
+{
+    inflight_record record;
+    record.id = entry.id;
+    record.state = entry.acknowledged ? inflight_state::completed : entry.state;
+    record.level = entry.level;
+    record.sequence = entry.sequence;
+    record.shared_group = entry.group.number != 0 ? entry.group.group : filter_hash{};
+    home->store({put_inflight_op{id, record}}, std::move(done));
+}
+
+// Exactly once across restarts: the identifier must be known to belong to this message before the client sees it.
+void session::impl::store_and_transmit(inflight_entry& entry)
+{
+    entry.storing = true;
+    put_inflight(entry, [there = home, at = address, packet = entry.id, on = connection](store_result const& stored) {
+        auto* const owner = static_cast<session*>(there->resolve(at));
+        if (owner == nullptr || !owner->impl_->online() || owner->impl_->connection != on)
+            return;
+        auto* const kept = owner->impl_->window.find(packet);
+        if (kept == nullptr || !kept->storing)
+            return;
+        if (stored.error)
+            return there->sessions().condemn(*owner, session_end::store_failed);
+        kept->storing = false;
+        owner->impl_->transmit(*kept, false);
+    });
+}
+
+void session::on_drained() { impl_->pump(); }
+
+void session::impl::pump()
+{
+    if (!online())
+        return;
+    resend();
+    while (!pending.empty() && room() > 0) {
+        auto const next = pending.pop_front();
+        pending_bytes -= next.item.message->footprint();
+        send_reliable(next.item, next.match, next.group, false);
+    }
+    if (queue)
+        queue->pump();
+    replay_retained();
+}
+
+// What an earlier connection did not acknowledge and this session still holds in memory [MQTT-4.4.0-1].
+void session::impl::resend()
+{
+    if (!resending)
+        return;
+    std::vector<packet_id> unsent;
+    for (auto const& entry : window) {
+        if (!entry.sent && !entry.acknowledged && entry.message)
+            unsent.push_back(entry.id);
+    }
+    for (auto const packet : unsent) {
+        if (room() == 0)
+            return;
+        auto* const entry = window.find(packet);
+        entry->sent = true;
+        ++used;
+        transmit(*entry, true);
+    }
+    resending = false;
+}
+
+// --- the durable queue -------------------------------------------------------------------------------
+
+void session::impl::take(logged_message const& item, matched_subscription const* match)
+{
+    if (item.sequence <= resent_upto) {
+        if (std::binary_search(settled.begin(), settled.end(), item.sequence))
+            return;
+        if (auto* const known = window.find_sequence(item.sequence)) {
+            if (known->acknowledged || known->sent || known->state != inflight_state::published)
+                return;
+            known->message = item.message;
+            known->sent = true;
+            ++used;
+            return transmit(*known, true);
+        }
+    }
+    std::optional<matched_subscription> own;
+    if (match == nullptr) {
+        own = match_own(*item.message, item.sequence);
+        match = own ? &*own : nullptr;
+    }
+    if (match == nullptr || !online())
+        return;
+    if (!self.may_receive(item.message->topic()))
+        return drop(drop_reason::not_authorized);
+    send_reliable(item, *match, {}, false);
+}
+
+std::optional<matched_subscription> session::impl::match_own(message const& m, log_sequence sequence) const
+{
+    std::optional<matched_subscription> all;
+    for (auto const& own : subscriptions) {
+        if (own.begin >= sequence || !matches(own.filter, m.topic()))
+            continue;
+        auto const& options = own.options;
+        if (!all)
+            all.emplace();
+        all->level = std::max(all->level, options.level);
+        all->no_local = all->no_local && options.no_local;
+        all->retain_as_published = all->retain_as_published || options.retain_as_published;
+        if (options.identifier != 0)
+            all->identifiers.push_back(options.identifier);
+    }
+    auto const own_message = m.publisher != 0 && m.publisher == client_hash;
+    if (all && (all->level == qos::at_most_once || (all->no_local && own_message)))
+        return std::nullopt;
+    return all;
+}
+
+std::vector<queue_filter> session::impl::filters() const
+{
+    std::vector<queue_filter> wanted;
+    for (auto const& own : subscriptions) {
+        if (own.options.level != qos::at_most_once && !parse_shared(own.filter))
+            wanted.push_back({app, own.filter, own.begin});
+    }
+    return wanted;
+}
+
+void session::impl::on_passed_over(std::uint64_t gap, std::uint64_t expired, std::uint64_t skipped)
+{
+    drop(drop_reason::retention, gap);
+    drop(drop_reason::expired, expired);
+    drop(drop_reason::queue_limit, skipped);
+}
+
+log_sequence session::impl::cursor() const
+{
+    if (!queue)
+        return 0;
+    auto const first = window.first_unacknowledged();
+    return first ? std::min(*first - 1, queue->consumed()) : queue->consumed();
+}
+
+void session::impl::list_cursor()
+{
+    if (!durable())
+        return;
+    if (++unstored_acknowledgements >= acknowledgements_per_cursor)
+        return store_cursor();
+    if (!cursor_listed) {
+        cursor_listed = true;
+        home->sessions().list_cursor(self);
+    }
+}
+
+void session::impl::store_cursor()
+{
+    unstored_acknowledgements = 0;
+    auto const now = cursor();
+    if (!durable() || now <= stored_cursor)
+        return;
+    stored_cursor = now;
+    home->store({cursor_op{id, now}});
+}
+
+// --- acknowledgements --------------------------------------------------------------------------------
+
+error_code session::acknowledge(acknowledgement what, packet_id id, bool refused)
+{
+    auto* const entry = impl_->window.find(id);
+    if (entry == nullptr || !entry->sent || entry->storing)
+        return errc::unknown_packet_id;
+    auto const expected = entry->level == qos::at_least_once ? acknowledgement::puback : acknowledgement::pubrec;
+    if (what == acknowledgement::pubrec && expected == acknowledgement::pubrec)
+        return impl_->on_pubrec(*entry, refused);
+    auto const completes = what == acknowledgement::puback ? expected == acknowledgement::puback
+                                                           : what == acknowledgement::pubcomp && entry->level == qos::exactly_once &&
+                                                                 entry->state == inflight_state::released;
+    if (!completes)
+        return errc::packet_id_in_use;
+    impl_->complete(*entry);
+    impl_->pump();
+    return {};
+}
+
+error_code session::impl::on_pubrec(inflight_entry& entry, bool refused)
+{
+    if (refused && entry.state == inflight_state::published) {
+        complete(entry);
+        pump();
+        return {};
+    }
+    auto const first = entry.state == inflight_state::published;
+    entry.state = inflight_state::released;
+    entry.message.reset();  // never sent again [MQTT-4.3.3-6]
+    if (!durable() || !first) {
+        client->send_pubrel(entry.id);
+        return {};
+    }
+    put_inflight(entry, [there = home, at = address, packet = entry.id, on = connection](store_result const& stored) {
+        auto* const owner = static_cast<session*>(there->resolve(at));
+        if (owner == nullptr || !owner->impl_->online() || owner->impl_->connection != on)
+            return;
+        if (stored.error)
+            return there->sessions().condemn(*owner, session_end::store_failed);
+        owner->impl_->client->send_pubrel(packet);
+    });
+    return {};
+}
+
+void session::impl::complete(inflight_entry& entry)
+{
+    entry.acknowledged = true;
+    entry.message.reset();
+    if (entry.sent && used > 0)
+        --used;
+    if (entry.group.number != 0)
+        home->routes().acknowledge_group(entry.group);
+    auto const stored = durable() && entry.level == qos::exactly_once;
+    auto const in_front = &entry == &*window.begin();
+    if (stored && !in_front)
+        put_inflight(entry, {});
+    window.settle_front([this](inflight_entry const& gone) {
+        if (durable() && gone.level == qos::exactly_once)
+            home->store({erase_inflight_op{id, gone.id, false}});
+    });
+    if (stored)
+        store_cursor();
+    else
+        list_cursor();
+}
+
+}  // namespace fulmar::broker
