@@ -1,0 +1,246 @@
+#include "storage/database.hpp"
+
+#include "storage/key.hpp"
+#include "storage/trim_filter.hpp"
+
+#include <rocksdb/cache.h>
+#include <rocksdb/convenience.h>
+#include <rocksdb/slice_transform.h>
+#include <rocksdb/table.h>
+#include <rocksdb/write_buffer_manager.h>
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <random>
+#include <stdexcept>
+
+#include <sys/stat.h>
+
+namespace fulmar::storage {
+namespace {
+
+constexpr std::array<char const*, column_count> names{"default", "log",      "index",    "sessions", "subscriptions",
+                                                      "cursors", "inflight", "retained", "groups"};
+
+rocksdb::CompressionType best_compression()
+{
+    auto const supported = rocksdb::GetSupportedCompressions();
+    auto const has_lz4 = std::find(supported.begin(), supported.end(), rocksdb::kLZ4Compression) != supported.end();
+    return has_lz4 ? rocksdb::kLZ4Compression : rocksdb::kNoCompression;
+}
+
+rocksdb::ColumnFamilyOptions small_rows(std::shared_ptr<rocksdb::TableFactory> const& tables, std::size_t write_buffer)
+{
+    rocksdb::ColumnFamilyOptions options;
+    options.table_factory = tables;
+    options.write_buffer_size = write_buffer;
+    options.level_compaction_dynamic_level_bytes = true;
+    options.compression = best_compression();
+    options.memtable_whole_key_filtering = false;
+    return options;
+}
+
+// Keys arrive (nearly) in order within a prefix: the memtable remembers where the last one went.
+rocksdb::ColumnFamilyOptions trimmed_rows(std::shared_ptr<rocksdb::TableFactory> const& tables, std::size_t write_buffer,
+                                          std::size_t prefix_bytes, std::shared_ptr<rocksdb::CompactionFilterFactory> filter)
+{
+    auto options = small_rows(tables, write_buffer);
+    options.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(prefix_bytes));
+    options.compaction_filter_factory = std::move(filter);
+    options.target_file_size_base = std::max<std::size_t>(write_buffer, std::size_t{1} << 20);
+    options.level0_file_num_compaction_trigger = 2;
+    options.periodic_compaction_seconds = std::uint64_t{24} * 3600;
+    return options;
+}
+
+// The folder is ours alone: it holds what clients published.
+void make_folder(std::filesystem::path const& path)
+{
+    std::error_code error;
+    auto const created = std::filesystem::create_directories(path, error);
+    if (error)
+        throw std::runtime_error{fmt::format("cannot create the data folder {}: {}; check [storage] path and its permissions",
+                                             path.string(), error.message())};
+    if (created)
+        ::chmod(path.c_str(), S_IRWXU);
+}
+
+std::string random_id()
+{
+    std::random_device source;
+    return fmt::format("{:08x}{:08x}{:08x}{:08x}", source(), source(), source(), source());
+}
+
+}  // namespace
+
+char const* to_string(column which) noexcept { return names[static_cast<std::size_t>(which)]; }
+
+rocksdb::DBOptions database_options(store_settings const& settings, database_hooks const& hooks)
+{
+    rocksdb::DBOptions options;
+    if (hooks.env != nullptr)
+        options.env = hooks.env;
+    options.create_if_missing = true;
+    options.create_missing_column_families = true;
+    options.paranoid_checks = true;
+    options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+    options.max_total_wal_size = settings.wal_bytes_max;
+    options.wal_bytes_per_sync = std::uint64_t{1} << 20;
+    options.bytes_per_sync = std::uint64_t{1} << 20;
+    options.max_background_jobs = 2;
+    options.max_open_files = 512;
+    options.write_buffer_manager = std::make_shared<rocksdb::WriteBufferManager>(settings.write_buffer_bytes);
+    options.allow_concurrent_memtable_write = false;  // one committer
+    options.enable_write_thread_adaptive_yield = false;
+    options.max_bgerror_resume_count = 0;  // a failed write or sync is never retried behind our back
+    options.stats_dump_period_sec = 0;
+    options.stats_persist_period_sec = 0;
+    options.info_log_level = rocksdb::WARN_LEVEL;
+    options.max_log_file_size = std::size_t{4} << 20;
+    options.keep_log_file_num = 4;
+    return options;
+}
+
+std::vector<rocksdb::ColumnFamilyDescriptor> column_descriptors(store_settings const& settings,
+                                                                shared_low_water const& low_water)
+{
+    rocksdb::BlockBasedTableOptions table;
+    table.block_cache = rocksdb::NewLRUCache(settings.block_cache_bytes);
+    table.cache_index_and_filter_blocks = true;
+    table.block_size = 16 * 1024;
+    table.checksum = rocksdb::kXXH3;
+    table.format_version = 5;
+    std::shared_ptr<rocksdb::TableFactory> const tables{rocksdb::NewBlockBasedTableFactory(table)};
+
+    auto const large = std::max<std::size_t>(settings.write_buffer_bytes / 4, 64 * 1024);
+    auto const small = std::max<std::size_t>(settings.write_buffer_bytes / 8, 64 * 1024);
+    std::vector<rocksdb::ColumnFamilyDescriptor> out;
+    for (std::size_t i = 0; i < column_count; ++i)
+    {
+        auto const which = static_cast<column>(i);
+        if (which == column::log)
+            out.emplace_back(names[i], trimmed_rows(tables, large, 2, make_log_trim_filter(low_water)));
+        else if (which == column::index)
+            out.emplace_back(names[i], trimmed_rows(tables, large, 8, make_index_trim_filter(low_water)));
+        else
+            out.emplace_back(names[i], small_rows(tables, small));
+    }
+    return out;
+}
+
+database::database(store_settings const& settings, database_hooks const& hooks)
+    : low_water_{std::make_shared<std::atomic<broker::log_sequence>>(0)}
+{
+    make_folder(settings.path);
+    std::vector<rocksdb::ColumnFamilyHandle*> handles;
+    rocksdb::DB* opened = nullptr;
+    auto const status = rocksdb::DB::Open(database_options(settings, hooks), settings.path.string(),
+                                          column_descriptors(settings, low_water_), &handles, &opened);
+    if (!status.ok())
+        throw std::runtime_error{advice(settings.path, status)};
+    db_.reset(opened);
+    std::copy(handles.begin(), handles.end(), columns_.begin());
+    try
+    {
+        load_meta();
+    }
+    catch (rocksdb::Status const& failed)
+    {
+        for (auto* handle : columns_)
+            db_->DestroyColumnFamilyHandle(handle);
+        throw std::runtime_error{advice(settings.path, failed)};
+    }
+    catch (...)
+    {
+        for (auto* handle : columns_)
+            db_->DestroyColumnFamilyHandle(handle);
+        throw;
+    }
+}
+
+database::~database()
+{
+    for (auto* handle : columns_)
+        db_->DestroyColumnFamilyHandle(handle);
+    auto const ignored = db_->Close();  // nothing is left to save: what was promised is in the write-ahead log
+    ignored.PermitUncheckedError();
+}
+
+// Checks the version and finds where the log ends.
+void database::load_meta()
+{
+    auto const get = [&](std::string_view name) -> std::optional<std::string>
+    {
+        std::string value;
+        auto const status = db_->Get({}, at(column::meta), rocksdb::Slice{name.data(), name.size()}, &value);
+        if (!status.ok() && !status.IsNotFound())
+            throw status;
+        return status.ok() ? std::optional{value} : std::nullopt;
+    };
+    if (auto const stored = get(key::schema_version))
+    {
+        auto const version = key::parse_number(*stored);
+        if (!version || *version > schema_version)
+            throw std::runtime_error{fmt::format("the store in {} was written by a newer version (schema {}, this one knows "
+                                                 "{}); start the newer version",
+                                                 db_->GetName(), version.value_or(0), schema_version)};
+    }
+    else
+    {
+        rocksdb::WriteBatch batch;
+        auto const version = key::number(schema_version);
+        batch.Put(at(column::meta), rocksdb::Slice{key::schema_version.data(), key::schema_version.size()},
+                  rocksdb::Slice{version.bytes.data(), version.bytes.size()});
+        batch.Put(at(column::meta), rocksdb::Slice{key::node_id.data(), key::node_id.size()}, random_id());
+        rocksdb::WriteOptions options;
+        options.sync = true;
+        if (auto const status = db_->Write(options, &batch); !status.ok())
+            throw status;
+    }
+    if (auto const stored = get(key::low_water))
+        low_water_->store(key::parse_number(*stored).value_or(0));
+
+    auto const log = iterate(column::log);
+    log->SeekToLast();
+    if (!log->status().ok())
+        throw log->status();
+    auto const last = log->Valid() ? key::parse_log(log->key().ToStringView()).value_or(0) : 0;
+    auto const repaired = get(key::log_end);
+    last_at_open_ = std::max({last, low_water_->load(), repaired ? key::parse_number(*repaired).value_or(0) : 0});
+}
+
+std::uint64_t database::disk_bytes() const
+{
+    std::uint64_t total = 0;
+    for (auto* handle : columns_)
+    {
+        std::uint64_t files = 0;
+        if (db_->GetIntProperty(handle, rocksdb::DB::Properties::kTotalSstFilesSize, &files))
+            total += files;
+    }
+    return total;
+}
+
+bool is_no_space(rocksdb::Status const& status) noexcept
+{
+    return status.IsNoSpace() || status.subcode() == rocksdb::Status::SubCode::kNoSpace ||
+           status.subcode() == rocksdb::Status::SubCode::kSpaceLimit;
+}
+
+std::string advice(std::filesystem::path const& path, rocksdb::Status const& status)
+{
+    auto const text = status.ToString();
+    auto const where = path.string();
+    if (text.find("LOCK") != std::string::npos && text.find("Permission") == std::string::npos)
+        return fmt::format("the store in {} is in use by another process; stop it or choose another [storage] path", where);
+    if (is_no_space(status))
+        return fmt::format("the disk that holds the store in {} is full; free some space and start again", where);
+    if (status.IsIOError() && text.find("Permission") != std::string::npos)
+        return fmt::format("no permission to use the store in {} ({}); give the folder to the user that runs the broker", where,
+                           text);
+    return fmt::format("the store in {} cannot be read ({}); run 'fulmar store check', then 'fulmar store repair', or restore "
+                       "a backup",
+                       where, text);
+}
+
+}  // namespace fulmar::storage

@@ -1,0 +1,101 @@
+// The RocksDB database under the store: column families, options, opening, and what its errors mean.
+//
+// Spec:     docs/storage.md, "Layout" and "Durability".
+// Owner:    rocks_store, which outlives every thread that uses it.
+// Threads:  RocksDB's own rules: everything const here may be called from any thread.
+#pragma once
+
+#include "broker/ids.hpp"
+#include "storage/settings.hpp"
+
+#include <rocksdb/db.h>
+
+#include <array>
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace fulmar::storage {
+
+enum class column : std::uint8_t
+{
+    meta,  // RocksDB's "default"
+    log,
+    index,
+    sessions,
+    subscriptions,
+    cursors,
+    inflight,
+    retained,
+    groups,
+    count
+};
+inline constexpr std::size_t column_count = static_cast<std::size_t>(column::count);
+[[nodiscard]] char const* to_string(column which) noexcept;
+
+struct disk_space
+{
+    std::uint64_t free_bytes = 0;
+    std::uint64_t total_bytes = 0;
+};
+
+// What tests replace: the file system underneath, and the answer to "how much space is left?".
+struct database_hooks
+{
+    rocksdb::Env* env = nullptr;  // null: the real one
+    std::function<std::optional<disk_space>()> space;  // empty: statvfs
+};
+
+inline constexpr std::uint32_t schema_version = 1;
+
+// The low water that compaction filters obey: log records and index entries at or before it are dropped when their file
+// is written next. Shared, because compactions may outlive nothing else.
+using shared_low_water = std::shared_ptr<std::atomic<broker::log_sequence>>;
+
+class database
+{
+public:
+    // Opens or creates. Throws std::runtime_error with one line of advice.
+    database(store_settings const& settings, database_hooks const& hooks);
+    ~database();
+    database(database const&) = delete;
+    database& operator=(database const&) = delete;
+
+    [[nodiscard]] rocksdb::DB& db() const noexcept { return *db_; }
+    [[nodiscard]] rocksdb::ColumnFamilyHandle* at(column which) const noexcept
+    {
+        return columns_[static_cast<std::size_t>(which)];
+    }
+    [[nodiscard]] std::unique_ptr<rocksdb::Iterator> iterate(column which, rocksdb::ReadOptions const& options = {}) const
+    {
+        return std::unique_ptr<rocksdb::Iterator>{db_->NewIterator(options, at(which))};
+    }
+
+    [[nodiscard]] std::atomic<broker::log_sequence>& low_water() const noexcept { return *low_water_; }
+    [[nodiscard]] broker::log_sequence last_at_open() const noexcept { return last_at_open_; }
+    [[nodiscard]] std::uint64_t disk_bytes() const;
+
+private:
+    void load_meta();
+
+    std::unique_ptr<rocksdb::DB> db_;
+    std::array<rocksdb::ColumnFamilyHandle*, column_count> columns_{};
+    shared_low_water low_water_;
+    broker::log_sequence last_at_open_ = 0;
+};
+
+// Options for every column, as open and repair use them.
+[[nodiscard]] rocksdb::DBOptions database_options(store_settings const& settings, database_hooks const& hooks);
+[[nodiscard]] std::vector<rocksdb::ColumnFamilyDescriptor> column_descriptors(store_settings const& settings,
+                                                                              shared_low_water const& low_water);
+
+// Did the disk run out of space (it may pass), rather than fail?
+[[nodiscard]] bool is_no_space(rocksdb::Status const& status) noexcept;
+
+// A one-line message with the remedy, for a status that ends opening or recovery.
+[[nodiscard]] std::string advice(std::filesystem::path const& path, rocksdb::Status const& status);
+
+}  // namespace fulmar::storage
