@@ -1,0 +1,109 @@
+#include "frontends/net/http_router.hpp"
+
+#include <algorithm>
+
+namespace fulmar::net {
+
+namespace {
+
+[[nodiscard]] std::vector<std::string_view> split(std::string_view path)
+{
+    std::vector<std::string_view> segments;
+    for (std::size_t at = 1; at <= path.size();) {
+        auto const slash = std::min(path.find('/', at), path.size());
+        segments.push_back(path.substr(at, slash - at));
+        at = slash + 1;
+    }
+    return segments;
+}
+
+[[nodiscard]] bool captures(std::string_view segment) noexcept
+{
+    return segment.size() > 2 && segment.front() == '{' && segment.back() == '}';
+}
+
+// How many segments match literally, or nullopt if the path does not match at all.
+[[nodiscard]] std::optional<std::size_t> match(http_route const& route, std::vector<std::string_view> const& path)
+{
+    if (route.segments.size() != path.size())
+        return std::nullopt;
+    std::size_t literal = 0;
+    for (std::size_t i = 0; i < path.size(); ++i) {
+        if (route.segments[i] == path[i])
+            ++literal;
+        else if (!captures(route.segments[i]) || path[i].empty())
+            return std::nullopt;
+    }
+    return literal;
+}
+
+[[nodiscard]] bool accepts(http_route const& route, std::string_view method) noexcept
+{
+    return route.method.empty() || route.method == method || (method == "HEAD" && route.method == "GET");
+}
+
+}  // namespace
+
+http_route& http_router::add(std::string_view method, std::string_view pattern)
+{
+    auto& route = *routes_.emplace_back(std::make_unique<http_route>());
+    route.method = method;
+    for (auto const segment : split(pattern))
+        route.segments.emplace_back(segment);
+    return route;
+}
+
+void http_router::get(std::string_view pattern, http_handler handler)
+{
+    add("GET", pattern).handler = std::move(handler);
+}
+
+void http_router::post(std::string_view pattern, http_handler handler, std::size_t body_bytes_max)
+{
+    auto& route = add("POST", pattern);
+    route.handler = std::move(handler);
+    route.body_bytes_max = body_bytes_max;
+}
+
+void http_router::on(std::string_view method, std::string_view pattern, http_async_handler handler,
+                     std::size_t body_bytes_max)
+{
+    auto& route = add(method, pattern);
+    route.async_handler = std::move(handler);
+    route.body_bytes_max = body_bytes_max;
+}
+
+void http_router::upgrade(std::string_view pattern, websocket_route route)
+{
+    add("GET", pattern).websocket = std::make_unique<websocket_route>(std::move(route));
+}
+
+http_router::found http_router::find(std::string_view method, std::string_view path, bool upgrading) const
+{
+    found best;
+    auto const segments = split(path);
+    std::size_t best_score = 0;
+    for (auto const& route : routes_) {
+        auto const literal = match(*route, segments);
+        if (!literal)
+            continue;
+        auto const listed = route->method.empty() ? std::string{"GET"} : route->method;
+        if (best.allowed.find(listed) == std::string::npos)
+            best.allowed += (best.allowed.empty() ? "" : ", ") + listed + (listed == "GET" ? ", HEAD" : "");
+        if (!accepts(*route, method))
+            continue;
+        // Among equals, a WebSocket route is for those who ask for one.
+        auto const score = 1 + 2 * *literal + (upgrading == (route->websocket != nullptr) ? 1U : 0U);
+        if (score > best_score) {
+            best_score = score;
+            best.route = route.get();
+        }
+    }
+    if (best.route != nullptr)
+        for (std::size_t i = 0; i < segments.size(); ++i)
+            if (auto const& pattern = best.route->segments[i]; captures(pattern) && pattern != segments[i])
+                best.captures.push_back({pattern.substr(1, pattern.size() - 2), std::string{segments[i]}});
+    return best;
+}
+
+}  // namespace fulmar::net
