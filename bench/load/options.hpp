@@ -1,0 +1,47 @@
+// What the command line of the load generator says.
+#pragma once
+
+#include "bench/load/swarm.hpp"
+
+#include <cstdint>
+#include <string>
+#include <sys/types.h>
+
+namespace fulmar::load {
+
+enum class scenario : std::uint8_t { fanout, pairs, fanin, durable, latency, offline, idle, storm, churn };
+
+struct options
+{
+    scenario which = scenario::fanout;
+    broker_address broker;
+    std::string user;
+    std::string password;
+    pid_t pid = 0;       // of the broker; 0: its processor time and memory are not measured
+    int pin = -1;        // processor for the load generator itself
+    bool json = false;
+    bool quiet = false;  // no progress line
+
+    double duration_s = 5;
+    double warmup_s = 1;
+    std::size_t publishers = 1;
+    std::size_t subscribers = 100;  // pairs: number of pairs; offline: number of sessions
+    std::size_t clients = 10'000;   // idle, storm, churn
+    std::size_t payload_bytes = 64;
+    std::uint8_t qos = 0;
+    std::size_t window = 32;
+    double rate = 0;                // publishes per second over all publishers; 0: closed loop
+    std::size_t messages = 1'000;   // offline: published in all
+    std::size_t parallel = 200;     // connections on their way at a time
+    std::size_t rounds = 3;         // storm
+    bool durable_sessions = false;  // idle
+    std::string restart_command;    // offline: run between enqueue and replay; prints the new process id
+    std::string topic = "bench";    // first level of all topics
+};
+
+// Throws CLI::ParseError, which knows its exit status and text.
+[[nodiscard]] options parse_options(int argc, char** argv);
+
+[[nodiscard]] char const* to_string(scenario s) noexcept;
+
+}  // namespace fulmar::load
