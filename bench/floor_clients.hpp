@@ -63,8 +63,7 @@ public:
                 encode('\x82', std::string{"\0\x01", 2} + with_length("floor") + std::string(1, '\0'));
             std::array<char, 5> suback{};
             if (::send(receivers_[i].fd, subscribe.data(), subscribe.size(), 0) < 0 ||
-                ::recv(receivers_[i].fd, suback.data(), 5, MSG_WAITALL) != 5)
-            {
+                ::recv(receivers_[i].fd, suback.data(), 5, MSG_WAITALL) != 5) {
                 fail("SUBSCRIBE");
             }
             watch(set_, receivers_[i].fd, &receivers_[i]);
@@ -131,8 +130,7 @@ private:
             }
         }
         if (!batch.empty() &&
-            ::send(publisher_, batch.data(), batch.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(batch.size()))
-        {
+            ::send(publisher_, batch.data(), batch.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(batch.size())) {
             fail("PUBLISH");
         }
     }

@@ -82,8 +82,7 @@ public:
     {
         std::vector<store_op> ops;
         ops.reserve(records);
-        for (std::size_t i = 0; i < records; ++i)
-        {
+        for (std::size_t i = 0; i < records; ++i) {
             message_fields fields;
             fields.topic = topic;
             fields.payload = payload;
@@ -102,8 +101,7 @@ public:
     std::size_t replay(log_sequence after = 0)
     {
         std::size_t count = 0;
-        for (auto complete = false; !complete;)
-        {
+        for (auto complete = false; !complete;) {
             queue_read request;
             request.filters = {{default_app, topic, 0}};
             request.after = after;
@@ -142,17 +140,24 @@ void append(benchmark::State& state)
 {
     bench_store store;
     auto const records = static_cast<std::size_t>(state.range(0));
-    for (auto _ : state)
-    {
+    for (auto _ : state) {
         store.append(records);
         store.append(records);
         store.wait();
     }
     state.SetItemsProcessed(state.iterations() * state.range(0) * 2);
-    state.counters["records/batch"] =
-        static_cast<double>(store.statistics().records) / static_cast<double>(std::max<std::uint64_t>(1, store.statistics().commits));
+    state.counters["records/batch"] = static_cast<double>(store.statistics().records) /
+                                      static_cast<double>(std::max<std::uint64_t>(1, store.statistics().commits));
 }
-BENCHMARK(append)->Name("append/records_per_hand_over")->Arg(1)->Arg(16)->Arg(256)->Arg(1000)->Arg(2000)->MeasureProcessCPUTime()->UseRealTime();
+BENCHMARK(append)
+    ->Name("append/records_per_hand_over")
+    ->Arg(1)
+    ->Arg(16)
+    ->Arg(256)
+    ->Arg(1000)
+    ->Arg(2000)
+    ->MeasureProcessCPUTime()
+    ->UseRealTime();
 
 void replay_cached(benchmark::State& state)
 {
@@ -173,8 +178,7 @@ void replay_cold(benchmark::State& state)
         store.append(1000);
     store.wait();
     std::int64_t messages = 0;
-    for (auto _ : state)
-    {
+    for (auto _ : state) {
         state.PauseTiming();
         store.reopen();
         state.ResumeTiming();

@@ -17,7 +17,8 @@ constexpr std::uint32_t topic_count = 1'000'000;
 
 std::string topic_of(std::uint32_t i)
 {
-    return "fleet/site-" + std::to_string(i % 2000) + "/device-" + std::to_string(i / 10) + "/metric-" + std::to_string(i % 10);
+    return "fleet/site-" + std::to_string(i % 2000) + "/device-" + std::to_string(i / 10) + "/metric-" +
+           std::to_string(i % 10);
 }
 
 message_ptr retained(std::string_view topic)

@@ -42,9 +42,7 @@ class ruled_permissions final : public permissions
 {
 public:
     ruled_permissions(std::shared_ptr<access_rules const> rules, std::string_view user, std::string_view client_id)
-        : rules_{std::move(rules)},
-          user_{user},
-          client_id_{client_id}
+        : rules_{std::move(rules)}, user_{user}, client_id_{client_id}
     {
     }
 

@@ -56,7 +56,7 @@ public:
     struct step
     {
         error_code error;
-        std::string data;             // to send to the client
+        std::string data;              // to send to the client
         std::optional<identity> done;  // engaged: authenticated
     };
     [[nodiscard]] virtual step next(std::string_view client_data) = 0;
@@ -72,7 +72,8 @@ public:
     virtual void authenticate(credentials const& who, boost::asio::io_context& home, authenticated done) = 0;
 
     // Begins enhanced authentication, or null if `method` is unknown.
-    [[nodiscard]] virtual std::unique_ptr<enhanced_exchange> begin(std::string_view method, std::string_view client_id) = 0;
+    [[nodiscard]] virtual std::unique_ptr<enhanced_exchange> begin(std::string_view method,
+                                                                   std::string_view client_id) = 0;
 
     // The permissions of an already known user under the rules in force now (after a reload).
     [[nodiscard]] virtual std::shared_ptr<permissions const> current_permissions(std::string_view user,

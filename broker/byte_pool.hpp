@@ -7,8 +7,8 @@
 //           the caller knows its sizes. A released block is reused by later ones of its size class.
 #pragma once
 
-#include <cstdint>
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 namespace fulmar::broker {
@@ -45,9 +45,9 @@ private:
     void grow(std::size_t units);
 
     char* base_ = nullptr;
-    std::size_t used_ = 0;       // units, including released blocks
-    std::size_t capacity_ = 0;   // units
-    std::vector<ref> free_;      // first released block per size class; each names the next in its first 4 bytes
+    std::size_t used_ = 0;      // units, including released blocks
+    std::size_t capacity_ = 0;  // units
+    std::vector<ref> free_;     // first released block per size class; each names the next in its first 4 bytes
 };
 
 }  // namespace fulmar::broker

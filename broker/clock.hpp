@@ -27,7 +27,8 @@ public:
     [[nodiscard]] wall_ms wall() const override
     {
         using namespace std::chrono;
-        return static_cast<wall_ms>(duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count());
+        return static_cast<wall_ms>(
+            duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count());
     }
 };
 

@@ -104,7 +104,8 @@ private:
             names.push_back(row.environment_name());
         auto const near = nearest_word(name, {names.begin(), names.end()});
         if (!near.empty())
-            c_.warnings.push_back({"environment " + name, "names no setting and is ignored", "did you mean " + std::string{near} + "?"});
+            c_.warnings.push_back(
+                {"environment " + name, "names no setting and is ignored", "did you mean " + std::string{near} + "?"});
     }
 
     void apps(file_entries const& read)

@@ -11,7 +11,7 @@
 namespace fulmar::broker {
 namespace {
 
-std::string quoted(std::string_view text)
+std::string toml_text(std::string_view text)
 {
     std::string out = "\"";
     for (auto const c : text) {
@@ -25,9 +25,9 @@ std::string quoted(std::string_view text)
 std::string unit_text(std::uint64_t value, setting_unit unit, bool milliseconds)
 {
     if (unit == setting_unit::bytes)
-        return value < 1024 ? std::to_string(value) : quoted(size_text(value));
+        return value < 1024 ? std::to_string(value) : toml_text(size_text(value));
     if (unit == setting_unit::seconds)
-        return quoted(duration_text(milliseconds ? value : value * 1000));
+        return toml_text(duration_text(milliseconds ? value : value * 1000));
     return std::to_string(value);
 }
 
@@ -36,7 +36,7 @@ struct renderer
     setting_row const& row;
 
     std::string operator()(bool const* field) const { return *field ? "true" : "false"; }
-    std::string operator()(std::string const* field) const { return quoted(*field); }
+    std::string operator()(std::string const* field) const { return toml_text(*field); }
     std::string operator()(std::chrono::milliseconds const* field) const
     {
         return unit_text(static_cast<std::uint64_t>(field->count()), setting_unit::seconds, true);
@@ -45,7 +45,7 @@ struct renderer
     {
         std::string out;
         for (auto const& item : *field)
-            out.append(out.empty() ? "" : ", ").append(quoted(item));
+            out.append(out.empty() ? "" : ", ").append(toml_text(item));
         return "[" + out + "]";
     }
     template <class Value>
@@ -54,7 +54,7 @@ struct renderer
         if constexpr (std::is_enum_v<Value>) {
             auto const words = choices_of(const_cast<Value*>(field));
             auto const word = words[static_cast<std::size_t>(*field)];
-            return word == "true" || word == "false" ? std::string{word} : quoted(word);
+            return word == "true" || word == "false" ? std::string{word} : toml_text(word);
         } else {
             return unit_text(*field, row.unit, false);
         }
@@ -162,9 +162,9 @@ std::string show_configuration(configuration const& c)
         out.append("\n[[apps]]  # ")
             .append(c.apps_origin)
             .append("\nid = ")
-            .append(quoted(app.id))
+            .append(toml_text(app.id))
             .append("\nkey = ")
-            .append(quoted(app.key))
+            .append(toml_text(app.key))
             .append("\nsecret = \"(hidden)\"\n");
     return out;
 }

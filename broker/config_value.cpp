@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <concepts>
 #include <limits>
 #include <numeric>
 #include <type_traits>
@@ -24,7 +25,10 @@ constexpr std::array<unit_name, 4> decimal_size_units{
 constexpr std::array<unit_name, 5> duration_units{
     {{"d", 86'400'000}, {"h", 3'600'000}, {"m", 60'000}, {"s", 1'000}, {"ms", 1}}};
 
-template <class Enum>
+template <class Type>
+concept enumeration = std::is_enum_v<Type>;
+
+template <enumeration Enum>
 struct choice_names;
 template <>
 struct choice_names<client_certificates>
@@ -185,9 +189,8 @@ struct assigner
         return std::nullopt;
     }
 
-    template <class Number>
-    requires std::is_unsigned_v<Number> std::optional<value_fault>
-    operator()(Number* field) const
+    template <std::unsigned_integral Number>
+    std::optional<value_fault> operator()(Number* field) const
     {
         return number(std::numeric_limits<Number>::max(), false,
                       [field](std::uint64_t n) { *field = static_cast<Number>(n); });
@@ -230,9 +233,8 @@ struct assigner
         return std::nullopt;
     }
 
-    template <class Enum>
-    requires std::is_enum_v<Enum> std::optional<value_fault>
-    operator()(Enum* field) const
+    template <enumeration Enum>
+    std::optional<value_fault> operator()(Enum* field) const
     {
         constexpr auto& words = choice_names<Enum>::words;
         std::string word;

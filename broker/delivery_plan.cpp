@@ -103,7 +103,8 @@ void plan_cache::add_receiver(delivery_plan& plan, receiver&& r)
         return g.variant == variant && g.lowered == lowered && g.retain_as_published == r.match.retain_as_published;
     });
     if (group == plan.groups.end())
-        group = plan.groups.insert(plan.groups.end(), run_group{variant, r.match.retain_as_published, lowered, {}, nullptr, 0});
+        group = plan.groups.insert(plan.groups.end(),
+                                   run_group{variant, r.match.retain_as_published, lowered, {}, nullptr, 0});
     group->receivers.push_back(std::move(r));
 }
 

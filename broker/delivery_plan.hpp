@@ -6,6 +6,7 @@
 // Cost:     a hit is one hash look-up.
 #pragma once
 
+#include "broker/fast_hash.hpp"
 #include "broker/interest.hpp"
 
 #include <memory>
@@ -26,9 +27,9 @@ struct run_group
 {
     wire_variant const* variant = nullptr;
     bool retain_as_published = false;
-    bool lowered = false;               // their level is 0: messages of QoS >= 1 reach them as QoS 0, too
+    bool lowered = false;  // their level is 0: messages of QoS >= 1 reach them as QoS 0, too
     std::vector<receiver> receivers;
-    frame_run* run = nullptr;           // open in turn `turn`
+    frame_run* run = nullptr;  // open in turn `turn`
     std::uint64_t turn = 0;
 };
 
@@ -36,11 +37,11 @@ struct delivery_plan
 {
     std::uint64_t generation = 0;
     std::vector<run_group> groups;
-    std::vector<receiver> individual;         // everybody who cannot share frames
-    std::vector<receiver> durable;            // those of both whose QoS >= 1 messages come from the log
-    std::vector<group_interest> shared;       // shared subscriptions
-    std::vector<filter_hash> logged_for;      // index streams a message of QoS >= 1 belongs to
-    std::uint64_t other_shards = 0;           // with live subscribers
+    std::vector<receiver> individual;     // everybody who cannot share frames
+    std::vector<receiver> durable;        // those of both whose QoS >= 1 messages come from the log
+    std::vector<group_interest> shared;   // shared subscriptions
+    std::vector<filter_hash> logged_for;  // index streams a message of QoS >= 1 belongs to
+    std::uint64_t other_shards = 0;       // with live subscribers
     std::size_t receiver_count = 0;
 
     [[nodiscard]] bool matched() const noexcept
@@ -56,8 +57,8 @@ public:
     static constexpr std::size_t receivers_max = 2'000'000;
 
     // The plan for `topic` under `generation`; `hit` says whether it was known.
-    [[nodiscard]] delivery_plan& find(interest_table& interests, app_id app, std::string_view topic, std::uint64_t generation,
-                                      bool& hit);
+    [[nodiscard]] delivery_plan& find(interest_table& interests, app_id app, std::string_view topic,
+                                      std::uint64_t generation, bool& hit);
     // Forgets everything if it has grown too large. Not while a plan is in use.
     void trim();
 
@@ -65,7 +66,8 @@ private:
     struct text_hash
     {
         using is_transparent = void;
-        std::size_t operator()(std::string_view text) const noexcept { return std::hash<std::string_view>{}(text); }
+        std::size_t operator()(std::string_view text) const noexcept { return fast_hash(text, seed); }
+        std::uint64_t seed = random_seed();
     };
     using topic_map = std::unordered_map<std::string, delivery_plan, text_hash, std::equal_to<>>;
 

@@ -11,8 +11,8 @@ namespace fulmar::broker {
 
 struct publish_outcome
 {
-    error_code error;         // not set: the promise of the message's QoS holds
-    bool matched = true;      // false: nobody wanted it (MQTT 5 reason code 0x10)
+    error_code error;           // not set: the promise of the message's QoS holds
+    bool matched = true;        // false: nobody wanted it (MQTT 5 reason code 0x10)
     log_sequence sequence = 0;  // where it was logged; 0 = it was not
 };
 

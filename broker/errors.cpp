@@ -16,7 +16,8 @@ public:
         switch (static_cast<errc>(value)) {
         case errc::ok: return "success";
         case errc::topic_name_invalid: return "the topic name is empty, too long, not UTF-8 or contains a wildcard";
-        case errc::topic_filter_invalid: return "the topic filter is empty, too long, not UTF-8 or misplaces a wildcard";
+        case errc::topic_filter_invalid:
+            return "the topic filter is empty, too long, not UTF-8 or misplaces a wildcard";
         case errc::not_authorized: return "the access rules do not allow this; see [access] acl_file";
         case errc::bad_credentials: return "the user name or password is wrong";
         case errc::unknown_packet_id: return "the packet identifier is not in use";

@@ -14,8 +14,7 @@ using boost::system::error_code;
 template <class T>
 using result = boost::system::result<T>;
 
-enum class errc
-{
+enum class errc {
     ok = 0,
     topic_name_invalid,
     topic_filter_invalid,
@@ -25,8 +24,8 @@ enum class errc
     packet_id_in_use,
     window_full,
     quota_exceeded,
-    store_failed,         // a write or sync failed: sticky until the store recovers or restarts
-    store_full,           // no space: refused now, may succeed later
+    store_failed,  // a write or sync failed: sticky until the store recovers or restarts
+    store_full,    // no space: refused now, may succeed later
     message_too_large,
     shutting_down,
     taken_over,

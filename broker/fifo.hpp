@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -14,66 +15,70 @@ template <class T>
 class fifo
 {
 public:
-    [[nodiscard]] bool empty() const noexcept { return head_ == items_.size(); }
-    [[nodiscard]] std::size_t size() const noexcept { return items_.size() - head_; }
-    [[nodiscard]] T& front() noexcept { return items_[head_]; }
-    [[nodiscard]] T const& front() const noexcept { return items_[head_]; }
-    [[nodiscard]] T& operator[](std::size_t i) noexcept { return items_[head_ + i]; }
-    [[nodiscard]] auto begin() noexcept { return items_.begin() + static_cast<std::ptrdiff_t>(head_); }
-    [[nodiscard]] auto end() noexcept { return items_.end(); }
-    [[nodiscard]] auto begin() const noexcept { return items_.begin() + static_cast<std::ptrdiff_t>(head_); }
-    [[nodiscard]] auto end() const noexcept { return items_.end(); }
+    [[nodiscard]] bool empty() const noexcept { return !body_ || body_->head == body_->items.size(); }
+    [[nodiscard]] std::size_t size() const noexcept { return body_ ? body_->items.size() - body_->head : 0; }
+    [[nodiscard]] T& front() noexcept { return body_->items[body_->head]; }
+    [[nodiscard]] T const& front() const noexcept { return body_->items[body_->head]; }
+    [[nodiscard]] T& operator[](std::size_t i) noexcept { return body_->items[body_->head + i]; }
+    [[nodiscard]] T* begin() noexcept { return body_ ? body_->items.data() + body_->head : nullptr; }
+    [[nodiscard]] T* end() noexcept { return body_ ? body_->items.data() + body_->items.size() : nullptr; }
+    [[nodiscard]] T const* begin() const noexcept { return body_ ? body_->items.data() + body_->head : nullptr; }
+    [[nodiscard]] T const* end() const noexcept { return body_ ? body_->items.data() + body_->items.size() : nullptr; }
 
     void push_back(T item)
     {
-        if (head_ > 64 && head_ * 2 > items_.size())
-            compact();
-        items_.push_back(std::move(item));
+        if (!body_)
+            body_ = std::make_unique<body>();
+        if (body_->head > 64 && body_->head * 2 > body_->items.size())
+            body_->compact();
+        body_->items.push_back(std::move(item));
     }
 
     T pop_front()
     {
-        T item = std::move(items_[head_++]);
+        T item = std::move(body_->items[body_->head++]);
         if (empty())
             release();
         return item;
     }
 
-    void clear() noexcept
-    {
-        items_.clear();
-        release();
-    }
+    void clear() noexcept { body_.reset(); }
 
     template <class Predicate>
     void erase_if(Predicate gone)
     {
-        compact();
-        std::erase_if(items_, gone);
-        if (items_.empty())
-            release();
+        if (!body_)
+            return;
+        body_->compact();
+        std::erase_if(body_->items, gone);
+        if (body_->items.empty())
+            body_.reset();
     }
 
 private:
-    void compact()
+    struct body
     {
-        items_.erase(items_.begin(), items_.begin() + static_cast<std::ptrdiff_t>(head_));
-        head_ = 0;
-    }
+        void compact()
+        {
+            items.erase(items.begin(), items.begin() + static_cast<std::ptrdiff_t>(head));
+            head = 0;
+        }
+
+        std::vector<T> items;
+        std::size_t head = 0;
+    };
 
     void release() noexcept
     {
-        head_ = 0;
-        if (items_.capacity() > keep_capacity)
-            std::vector<T>{}.swap(items_);
-        else
-            items_.clear();
+        if (body_->items.capacity() > keep_capacity)
+            return body_.reset();
+        body_->items.clear();
+        body_->head = 0;
     }
 
     static constexpr std::size_t keep_capacity = 8;  // ping-pong traffic does not allocate each time
 
-    std::vector<T> items_;
-    std::size_t head_ = 0;
+    std::unique_ptr<body> body_;
 };
 
 }  // namespace fulmar::broker

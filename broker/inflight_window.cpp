@@ -59,8 +59,9 @@ inflight_entry* inflight_window::find(packet_id id) noexcept
 
 inflight_entry* inflight_window::find_sequence(log_sequence sequence) noexcept
 {
-    auto const found = std::find_if(entries_.begin(), entries_.end(),
-                                    [sequence](auto const& entry) { return entry.sequence == sequence && entry.group.number == 0; });
+    auto const found = std::find_if(entries_.begin(), entries_.end(), [sequence](auto const& entry) {
+        return entry.sequence == sequence && entry.group.number == 0;
+    });
     return found == entries_.end() ? nullptr : &*found;
 }
 
@@ -68,7 +69,8 @@ std::optional<log_sequence> inflight_window::first_unacknowledged() const noexce
 {
     std::optional<log_sequence> lowest;
     for (auto const& entry : entries_) {
-        if (!entry.acknowledged && entry.sequence != 0 && entry.group.number == 0 && (!lowest || entry.sequence < *lowest))
+        if (!entry.acknowledged && entry.sequence != 0 && entry.group.number == 0 &&
+            (!lowest || entry.sequence < *lowest))
             lowest = entry.sequence;
         if (lowest && in_sequence_)
             break;  // sent in log order

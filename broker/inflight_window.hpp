@@ -27,12 +27,12 @@ struct inflight_entry
     packet_id id = 0;
     qos level = qos::at_least_once;
     inflight_state state = inflight_state::published;
-    bool acknowledged = false;   // kept only until everything before it is acknowledged too
-    bool sent = false;           // on this connection: it counts against the quota
-    bool storing = false;        // QoS 2: its record is on the way to the store; not sent yet
-    bool retain = false;         // RETAIN of the copy that was sent
-    log_sequence sequence = 0;   // 0: not from the log
-    message_ptr message;         // kept for resending
+    bool acknowledged = false;  // kept only until everything before it is acknowledged too
+    bool sent = false;          // on this connection: it counts against the quota
+    bool storing = false;       // QoS 2: its record is on the way to the store; not sent yet
+    bool retain = false;        // RETAIN of the copy that was sent
+    log_sequence sequence = 0;  // 0: not from the log
+    message_ptr message;        // kept for resending
     std::vector<std::uint32_t> identifiers;
     group_ticket group;
 };
@@ -86,7 +86,7 @@ private:
 
     fifo<inflight_entry> entries_;  // oldest first: this is also the redelivery order
     packet_id last_id_ = 0;
-    bool in_sequence_ = true;       // identifiers follow each other without a hole
+    bool in_sequence_ = true;  // identifiers follow each other without a hole
 };
 
 }  // namespace fulmar::broker

@@ -6,7 +6,8 @@ namespace fulmar::broker {
 
 local_subscription* filter_interest::find(subscriber const* who) noexcept
 {
-    auto const found = std::find_if(locals.begin(), locals.end(), [who](auto const& local) { return local.who == who; });
+    auto const found =
+        std::find_if(locals.begin(), locals.end(), [who](auto const& local) { return local.who == who; });
     return found == locals.end() ? nullptr : &*found;
 }
 

@@ -26,9 +26,9 @@ struct local_subscription
 
 struct group_interest
 {
-    filter_hash id{};       // of the whole "$share/<group>/<filter>"
+    filter_hash id{};  // of the whole "$share/<group>/<filter>"
     shard_id home = 0;
-    bool durable = false;   // QoS >= 1 messages are logged for it
+    bool durable = false;  // QoS >= 1 messages are logged for it
     friend bool operator==(group_interest const&, group_interest const&) = default;
 };
 
@@ -40,9 +40,9 @@ struct filter_interest
     std::string filter;
     std::vector<local_subscription> locals;
     std::vector<group_interest> groups;
-    std::array<std::uint64_t, 2> other_shards{};   // masks by interest_kind
-    std::uint32_t durable_here = 0;                // durable interests of this shard, connected or not
-    std::array<std::uint64_t, 2> announcement{};   // by kind: not yet confirmed by all shards; 0 = confirmed
+    std::array<std::uint64_t, 2> other_shards{};  // masks by interest_kind
+    std::uint32_t durable_here = 0;               // durable interests of this shard, connected or not
+    std::array<std::uint64_t, 2> announcement{};  // by kind: not yet confirmed by all shards; 0 = confirmed
 
     [[nodiscard]] bool logged() const noexcept
     {

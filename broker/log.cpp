@@ -240,8 +240,7 @@ void log(log_level level, std::string_view event, log_fields fields)
 }
 
 rate_limited_log::rate_limited_log(std::string_view event, std::uint32_t per_second) noexcept
-    : event_{event},
-      per_second_{per_second}
+    : event_{event}, per_second_{per_second}
 {
 }
 

@@ -31,8 +31,7 @@ using log_value = std::variant<std::string_view, std::int64_t, std::uint64_t, do
 struct log_field
 {
     template <class T>
-    log_field(std::string_view field_name, T const& field_value) : name{field_name},
-                                                                   value{convert(field_value)}
+    log_field(std::string_view field_name, T const& field_value) : name{field_name}, value{convert(field_value)}
     {
     }
 

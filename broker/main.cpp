@@ -114,8 +114,7 @@ int run_serve(serve_arguments const& arguments)
         return code(exit_code::configuration);
     auto& values = loaded.values;
     if (arguments.conformance &&
-        !(broker::is_loopback(values.listeners.http.address) && broker::is_loopback(values.listeners.https.address)))
-    {
+        !(broker::is_loopback(values.listeners.http.address) && broker::is_loopback(values.listeners.https.address))) {
         std::fputs(
             "fulmar: error: --conformance echoes whatever it is sent and is for loopback only; bind listeners.http and "
             "listeners.https to 127.0.0.1\n",

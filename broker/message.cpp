@@ -5,15 +5,15 @@
 namespace fulmar::broker {
 
 message::message(message_fields&& fields)
-    : app{fields.app}
-    , level{fields.level}
-    , retain{fields.retain}
-    , publisher{fields.publisher}
-    , published_at{fields.published_at}
-    , expires_at{fields.expires_at}
-    , properties{std::move(fields.properties)}
-    , topic_size_{static_cast<std::uint32_t>(fields.topic.size())}
-    , payload_size_{static_cast<std::uint32_t>(fields.payload.size())}
+    : app{fields.app},
+      level{fields.level},
+      retain{fields.retain},
+      publisher{fields.publisher},
+      published_at{fields.published_at},
+      expires_at{fields.expires_at},
+      properties{std::move(fields.properties)},
+      topic_size_{static_cast<std::uint32_t>(fields.topic.size())},
+      payload_size_{static_cast<std::uint32_t>(fields.payload.size())}
 {
     bytes_.reserve(fields.topic.size() + fields.payload.size() + fields.event.size());
     bytes_.append(fields.topic).append(fields.payload).append(fields.event);

@@ -45,12 +45,12 @@ struct message_fields
     app_id app = default_app;
     std::string_view topic;
     std::string_view payload;
-    std::string_view event;       // empty: none (MQTT)
+    std::string_view event;  // empty: none (MQTT)
     qos level = qos::at_most_once;
     bool retain = false;
     std::uint64_t publisher = 0;  // stable_hash of the client id; 0 = nobody (the broker itself)
     wall_ms published_at = 0;
-    wall_ms expires_at = 0;       // absolute; 0 = never
+    wall_ms expires_at = 0;                                // absolute; 0 = never
     std::unique_ptr<message_properties const> properties;  // null: none
 };
 

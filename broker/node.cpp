@@ -26,8 +26,10 @@ namespace {
 {
     storage::store_settings made;
     made.path = std::filesystem::path{s.node.data_dir} / "store";
-    made.durability = s.storage.durability == broker::durability::fsync ? storage::durability::fsync : storage::durability::os;
-    made.retention_age_s = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(s.storage.retention_age).count());
+    made.durability =
+        s.storage.durability == broker::durability::fsync ? storage::durability::fsync : storage::durability::os;
+    made.retention_age_s =
+        static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(s.storage.retention_age).count());
     made.retention_bytes = s.storage.retention_bytes;
     made.block_cache_bytes = s.storage.block_cache_bytes;
     made.write_buffer_bytes = s.storage.write_buffer_bytes;
@@ -39,7 +41,10 @@ namespace {
     return made;
 }
 
-[[noreturn]] void fail(exit_code code, std::string what) { throw start_failure{static_cast<int>(code), std::move(what)}; }
+[[noreturn]] void fail(exit_code code, std::string what)
+{
+    throw start_failure{static_cast<int>(code), std::move(what)};
+}
 
 }  // namespace
 
@@ -78,7 +83,8 @@ void node::open_store()
 
 void node::build_shards()
 {
-    auto const wanted = settings_.node.shards != 0 ? settings_.node.shards : std::max(1U, std::thread::hardware_concurrency());
+    auto const wanted =
+        settings_.node.shards != 0 ? settings_.node.shards : std::max(1U, std::thread::hardware_concurrency());
     context_ = std::make_unique<broker::node_context>(settings_.limits, clock_, *store_, retained_);
     context_->node_name = settings_.node.name;
     context_->shard_count = std::min<std::size_t>(wanted, broker::shards_max);
@@ -196,7 +202,8 @@ void node::reload()
     }
     std::string problem;
     if (auto const refused = authenticator_->reload()) {
-        broker::log_error("password and access rules not reloaded; the old ones stay in force", {{"problem", *refused}});
+        broker::log_error("password and access rules not reloaded; the old ones stay in force",
+                          {{"problem", *refused}});
     } else {
         ++mqtt_->rules_generation;
         broker::log_info("password and access rules reloaded");

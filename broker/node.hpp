@@ -27,7 +27,7 @@ class file_authenticator;
 namespace fulmar::admin {
 class admin_frontend;
 class sys_topics;
-}
+}  // namespace fulmar::admin
 
 namespace fulmar {
 
@@ -74,8 +74,8 @@ private:
     void build_services();
     void build_admin();
     void add_mqtt_routes();
-    void listen(std::string const& name, broker::listener_settings const& where, std::shared_ptr<net::service const> what,
-                bool every_shard);
+    void listen(std::string const& name, broker::listener_settings const& where,
+                std::shared_ptr<net::service const> what, bool every_shard);
     [[nodiscard]] std::shared_ptr<net::service> make_service(net::protocol_factory factory, bool secure);
     void stop_threads();
     void on_every_shard(std::function<void(std::size_t)> work);

@@ -24,10 +24,12 @@ void write_histogram(admin::metric_writer& out, std::string_view name, std::stri
 void write_store_metrics(storage::durable_store const& store, admin::metric_writer& out)
 {
     auto const& s = store.statistics();
-    auto const count = [&](std::string_view name, std::string_view help, storage::store_statistics::number const& value) {
+    auto const count = [&](std::string_view name, std::string_view help,
+                           storage::store_statistics::number const& value) {
         out.counter(name, help, static_cast<double>(value.load(std::memory_order_relaxed)));
     };
-    auto const level = [&](std::string_view name, std::string_view help, storage::store_statistics::number const& value) {
+    auto const level = [&](std::string_view name, std::string_view help,
+                           storage::store_statistics::number const& value) {
         out.gauge(name, help, static_cast<double>(value.load(std::memory_order_relaxed)));
     };
     write_histogram(out, "fulmar_store_commit_seconds", "Time to write and sync one batch", s.commit_us, 1e-6);
@@ -54,7 +56,8 @@ void write_store_metrics(storage::durable_store const& store, admin::metric_writ
     level("fulmar_store_log_bytes", "Bytes of the log between low water and its end", s.log_bytes);
     level("fulmar_store_disk_bytes", "Bytes of all files of the database", s.disk_bytes);
     level("fulmar_store_free_bytes", "Free bytes of the file system", s.free_bytes);
-    out.gauge("fulmar_store_state", "0 healthy, 1 full, 2 failed", static_cast<double>(static_cast<int>(store.state())));
+    out.gauge("fulmar_store_state", "0 healthy, 1 full, 2 failed",
+              static_cast<double>(static_cast<int>(store.state())));
 }
 
 }  // namespace fulmar

@@ -14,7 +14,10 @@ namespace fulmar {
 
 namespace {
 
-[[noreturn]] void fail(exit_code code, std::string what) { throw start_failure{static_cast<int>(code), std::move(what)}; }
+[[noreturn]] void fail(exit_code code, std::string what)
+{
+    throw start_failure{static_cast<int>(code), std::move(what)};
+}
 
 [[nodiscard]] mqtt::mqtt_settings mqtt_settings_of(broker::settings const& s)
 {
@@ -62,16 +65,17 @@ void node::build_services()
         fail(exit_code::configuration, problem.what());
     }
     auto const bad_peers = std::make_shared<broker::rate_limited_log>("client refused");
-    mqtt_.reset(new mqtt::frontend_context{mqtt_settings_of(settings_), *authenticator_, variants_,
-                                           [bad_peers](net::peer const& who, std::string_view what) {
-                                               (*bad_peers)(broker::log_level::warning,
-                                                            {{"peer", who.address}, {"port", who.port}, {"reason", what}});
-                                           }});
+    mqtt_.reset(new mqtt::frontend_context{
+        mqtt_settings_of(settings_), *authenticator_, variants_,
+        [bad_peers](net::peer const& who, std::string_view what) {
+            (*bad_peers)(broker::log_level::warning, {{"peer", who.address}, {"port", who.port}, {"reason", what}});
+        }});
     auto const& listeners = settings_.listeners;
     if (listeners.mqtts.enabled || listeners.https.enabled) {
         tls_ = std::make_shared<net::tls_context>();
         std::string problem;
-        if (tls_->load({settings_.tls.cert, settings_.tls.key, settings_.tls.client_ca, certificates_of(settings_.tls.client_certificates)},
+        if (tls_->load({settings_.tls.cert, settings_.tls.key, settings_.tls.client_ca,
+                        certificates_of(settings_.tls.client_certificates)},
                        problem))
             fail(exit_code::configuration, problem);
     }
@@ -79,7 +83,8 @@ void node::build_services()
         proxies_ = std::make_shared<net::trusted_networks>();
         for (auto const& text : settings_.proxy_protocol.trusted) {
             if (!proxies_->add(text))
-                fail(exit_code::configuration, "proxy_protocol.trusted: '" + text + "' is neither an address nor a network");
+                fail(exit_code::configuration,
+                     "proxy_protocol.trusted: '" + text + "' is neither an address nor a network");
         }
     }
     for (auto& shard : context_->shards)
@@ -88,7 +93,9 @@ void node::build_services()
     add_mqtt_routes();
     if (settings_.run.conformance)
         net::add_conformance_routes(routes_);
-    auto const http_protocol = [this](net::wire& wire) { return net::make_http_protocol(wire, routes_, http_settings_); };
+    auto const http_protocol = [this](net::wire& wire) {
+        return net::make_http_protocol(wire, routes_, http_settings_);
+    };
     listen("mqtt", listeners.mqtt, make_service(mqtt_protocol, false), true);
     listen("mqtts", listeners.mqtts, make_service(mqtt_protocol, true), true);
     listen("http", listeners.http, make_service(http_protocol, false), true);
@@ -102,7 +109,9 @@ void node::add_mqtt_routes()
     route.settings.message_bytes_max = settings_.mqtt.maximum_packet_size + 16;
     route.allowed_origins = settings_.mqtt.allowed_origins;
     route.subprotocols = {"mqtt", "mqttv3.1"};
-    route.stream = [this](net::wire& wire, net::http_request const&, std::string_view) { return mqtt::make_protocol(*mqtt_, wire); };
+    route.stream = [this](net::wire& wire, net::http_request const&, std::string_view) {
+        return mqtt::make_protocol(*mqtt_, wire);
+    };
     routes_.upgrade("/mqtt", std::move(route));
 }
 
@@ -120,8 +129,8 @@ std::shared_ptr<net::service> node::make_service(net::protocol_factory factory, 
     return made;
 }
 
-void node::listen(std::string const& name, broker::listener_settings const& where, std::shared_ptr<net::service const> what,
-                  bool every_shard)
+void node::listen(std::string const& name, broker::listener_settings const& where,
+                  std::shared_ptr<net::service const> what, bool every_shard)
 {
     if (!where.enabled)
         return;
@@ -131,8 +140,8 @@ void node::listen(std::string const& name, broker::listener_settings const& wher
     for (std::size_t i = 0; i < (every_shard ? fronts_.size() : 1); ++i) {
         auto made = std::make_unique<net::listener>(*fronts_[i].connections, what);
         if (auto const error = made->open(options))
-            fail(exit_code::listen, "listeners." + name + ": cannot listen on " + where.address + ":" + std::to_string(options.port) +
-                                        ": " + error.message());
+            fail(exit_code::listen, "listeners." + name + ": cannot listen on " + where.address + ":" +
+                                        std::to_string(options.port) + ": " + error.message());
         options.port = made->local_port();
         fronts_[i].listeners.push_back(std::move(made));
     }
@@ -151,7 +160,8 @@ void node::build_admin()
     what->proxies.reset();
     what->quota.reset();  // reachable when the clients have taken every place
     listen("admin", where, what, false);
-    sys_ = std::make_unique<admin::sys_topics>(*context_->shards.front(), admin::sys_options{settings_.sys.interval, FULMAR_VERSION});
+    sys_ = std::make_unique<admin::sys_topics>(*context_->shards.front(),
+                                               admin::sys_options{settings_.sys.interval, FULMAR_VERSION});
     sys_->start();
 }
 

@@ -30,8 +30,8 @@ public:
     template <class Before>
     [[nodiscard]] position seek(Before&& before) const
     {
-        auto const chunk = std::partition_point(chunks_.begin(), chunks_.end(),
-                                                [&](auto const& refs) { return before(refs.back()); });
+        auto const chunk =
+            std::partition_point(chunks_.begin(), chunks_.end(), [&](auto const& refs) { return before(refs.back()); });
         if (chunk == chunks_.end())
             return {chunks_.size(), 0};
         auto const found = std::partition_point(chunk->begin(), chunk->end(), before);

@@ -73,11 +73,11 @@ private:
     shard* home_ = nullptr;
     state state_ = state::stopped;
     bool reading_ = false;
-    bool joining_ = false;          // messages of the stream are kept, to follow the page being read
+    bool joining_ = false;  // messages of the stream are kept, to follow the page being read
     bool first_page_ = true;
     log_sequence consumed_ = 0;
-    log_sequence reached_ = 0;      // end of the last page: consumed once nothing waits
-    log_sequence skip_upto_ = 0;    // the stream repeats what a page has given already
+    log_sequence reached_ = 0;    // end of the last page: consumed once nothing waits
+    log_sequence skip_upto_ = 0;  // the stream repeats what a page has given already
     fifo<logged_message> waiting_;
     fifo<logged_message> joined_;
     std::size_t waiting_bytes_ = 0;

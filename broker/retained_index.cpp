@@ -157,9 +157,8 @@ struct retained_index::impl
 
         [[nodiscard]] std::uint32_t find(app_id app, std::string_view topic, std::uint64_t hash) const
         {
-            return by_topic.find(hash, [&](std::uint32_t i) {
-                return entries[i]->app == app && entries[i]->topic() == topic;
-            });
+            return by_topic.find(
+                hash, [&](std::uint32_t i) { return entries[i]->app == app && entries[i]->topic() == topic; });
         }
 
         // The first entry of `app` that is not before the target.

@@ -47,7 +47,8 @@ error_code router::impl::admit(message const& m, delivery_plan const& plan, bool
         return errc::store_full;
     auto const& limit = home.limit();
     auto const& retained = home.node().retained;
-    if (m.retain && !m.payload().empty() && (retained.size() >= limit.retained_max || retained.bytes() >= limit.retained_bytes_max))
+    if (m.retain && !m.payload().empty() &&
+        (retained.size() >= limit.retained_max || retained.bytes() >= limit.retained_bytes_max))
         return errc::quota_exceeded;
     return {};
 }
@@ -148,11 +149,14 @@ void router::impl::route_shared(delivery_plan const& plan, message_ptr const& m)
     for (auto const& interest : plan.shared) {
         if (interest.durable && m->level != qos::at_most_once)
             continue;  // the group reads it from the log
-        home.send(interest.home, [id = interest.id, m](shard& there) {
-            auto const group = there.routes().impl_->groups.find(id);
-            if (group != there.routes().impl_->groups.end())
-                group->second->route(m);
-        }, m->footprint());
+        home.send(
+            interest.home,
+            [id = interest.id, m](shard& there) {
+                auto const group = there.routes().impl_->groups.find(id);
+                if (group != there.routes().impl_->groups.end())
+                    group->second->route(m);
+            },
+            m->footprint());
     }
 }
 
@@ -165,11 +169,13 @@ void router::on_committed(std::vector<logged_message> const& batch)
     for (auto const& item : batch) {
         auto& plan = impl_->plan_for(*item.message);
         for (auto const& to : plan.durable) {
-            if (!to.match.no_local || item.message->publisher == 0 || item.message->publisher != to.who->publisher_hash())
+            if (!to.match.no_local || item.message->publisher == 0 ||
+                item.message->publisher != to.who->publisher_hash())
                 static_cast<session*>(to.who)->deliver_logged(item, to.match);
         }
         for (auto const& interest : plan.shared) {
-            auto const group = interest.home == impl_->home.id() ? impl_->groups.find(interest.id) : impl_->groups.end();
+            auto const group =
+                interest.home == impl_->home.id() ? impl_->groups.find(interest.id) : impl_->groups.end();
             if (group != impl_->groups.end() && group->second->durable())
                 group->second->on_logged(item);
         }

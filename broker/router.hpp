@@ -32,9 +32,9 @@ public:
     struct publish_request
     {
         message_ptr message;
-        endpoint_id publisher;       // told the outcome; a default endpoint_id: nobody is
+        endpoint_id publisher;  // told the outcome; a default endpoint_id: nobody is
         std::uint64_t token = 0;
-        session_id received_by{};    // durable QoS 2: see publish_op
+        session_id received_by{};  // durable QoS 2: see publish_op
         packet_id received_id = 0;
     };
     // Routes one message and settles it: endpoint::on_published is called at once when nothing had to be stored, after
@@ -43,8 +43,8 @@ public:
 
     // Adds a subscription of `who` (which has at most one per filter and app). `ready` runs when no publish that begins
     // anywhere afterwards can miss it; at once when every shard already knew. `durable`: messages of QoS >= 1 go through the log.
-    void subscribe(app_id app, subscriber& who, std::string_view filter, subscription_options const& options, bool durable,
-                   std::function<void()> ready);
+    void subscribe(app_id app, subscriber& who, std::string_view filter, subscription_options const& options,
+                   bool durable, std::function<void()> ready);
     void unsubscribe(app_id app, subscriber& who, std::string_view filter);
 
     // A durable session that is not connected still wants its messages logged: interest without a subscriber.
@@ -55,8 +55,8 @@ public:
     void changed() noexcept;
 
     // Shared subscriptions: `who` (a session) joins or leaves the group that "$share/<group>/<filter>" names.
-    void join_group(app_id app, session& who, std::string_view filter, subscription_options const& options, bool durable,
-                    std::function<void()> ready);
+    void join_group(app_id app, session& who, std::string_view filter, subscription_options const& options,
+                    bool durable, std::function<void()> ready);
     void leave_group(app_id app, session& who, std::string_view filter, bool for_good);
     void acknowledge_group(group_ticket const& ticket);
     void return_to_group(group_ticket const& ticket);

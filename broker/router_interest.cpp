@@ -39,8 +39,8 @@ void router::impl::announce(filter_interest& entry, interest_kind kind)
 {
     auto const id = ++last_announcement;
     entry.announcement[index_of(kind)] = id;
-    broadcast([from = home.id(), app = entry.app, filter = entry.filter, kind](
-                  router& there) { there.impl_->apply_remote(from, app, filter, kind, true); },
+    broadcast([from = home.id(), app = entry.app, filter = entry.filter,
+               kind](router& there) { there.impl_->apply_remote(from, app, filter, kind, true); },
               [this, id, app = entry.app, filter = entry.filter, kind] {
                   auto* const known = interests.find(app, filter);
                   if (known != nullptr && known->announcement[index_of(kind)] == id)
@@ -55,8 +55,8 @@ void router::impl::announce(filter_interest& entry, interest_kind kind)
 
 void router::impl::withdraw(filter_interest& entry, interest_kind kind)
 {
-    broadcast([from = home.id(), app = entry.app, filter = entry.filter, kind](
-                  router& there) { there.impl_->apply_remote(from, app, filter, kind, false); },
+    broadcast([from = home.id(), app = entry.app, filter = entry.filter,
+               kind](router& there) { there.impl_->apply_remote(from, app, filter, kind, false); },
               {});
 }
 
@@ -76,8 +76,8 @@ void router::impl::apply_remote(shard_id from, app_id app, std::string const& fi
 
 // --- subscriptions -----------------------------------------------------------------------------------
 
-void router::subscribe(app_id app, subscriber& who, std::string_view filter, subscription_options const& options, bool durable,
-                       std::function<void()> ready)
+void router::subscribe(app_id app, subscriber& who, std::string_view filter, subscription_options const& options,
+                       bool durable, std::function<void()> ready)
 {
     ++impl_->generation;
     auto& entry = impl_->interests.obtain(app, filter);
@@ -188,7 +188,8 @@ void router::impl::announce_group(shared_group const& group, bool add, std::func
     group_interest const interest{group.id(), home.id(), group.durable()};
     std::string filter{inner->filter};
     apply_group(group.app(), filter, interest, add);
-    broadcast([app = group.app(), filter, interest, add](router& there) { there.impl_->apply_group(app, filter, interest, add); },
+    broadcast([app = group.app(), filter, interest,
+               add](router& there) { there.impl_->apply_group(app, filter, interest, add); },
               std::move(ready));
 }
 
@@ -211,8 +212,8 @@ void router::impl::drop_group_if_empty(shared_group& group)
     home.metrics().shared_groups.set(groups.size());
 }
 
-void router::join_group(app_id app, session& who, std::string_view filter, subscription_options const& options, bool durable,
-                        std::function<void()> ready)
+void router::join_group(app_id app, session& who, std::string_view filter, subscription_options const& options,
+                        bool durable, std::function<void()> ready)
 {
     group_member member;
     member.session = who.address();
@@ -221,18 +222,18 @@ void router::join_group(app_id app, session& who, std::string_view filter, subsc
     member.durable = durable && options.level != qos::at_most_once;
     member.online = who.connected();
     member.credit = std::min<std::size_t>(who.receive_maximum(), group_credit_max);
-    impl_->home.send(impl_->group_home(app, filter),
-                     [app, member, name = std::string{filter}, ready = std::move(ready), from = impl_->home.id()](shard& there) {
-                         auto& state = *there.routes().impl_;
-                         auto& group = state.obtain_group(app, name);
-                         group.join(member);
-                         if (group.update_durable())
-                             group.durable() ? ++state.durable_groups : --state.durable_groups;
-                         state.announce_group(group, true, [&there, ready, from] {
-                             if (ready)
-                                 there.send(from, [ready](shard&) { ready(); });
-                         });
-                     });
+    impl_->home.send(impl_->group_home(app, filter), [app, member, name = std::string{filter}, ready = std::move(ready),
+                                                      from = impl_->home.id()](shard& there) {
+        auto& state = *there.routes().impl_;
+        auto& group = state.obtain_group(app, name);
+        group.join(member);
+        if (group.update_durable())
+            group.durable() ? ++state.durable_groups : --state.durable_groups;
+        state.announce_group(group, true, [&there, ready, from] {
+            if (ready)
+                there.send(from, [ready](shard&) { ready(); });
+        });
+    });
 }
 
 void router::leave_group(app_id app, session& who, std::string_view filter, bool for_good)

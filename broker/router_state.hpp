@@ -58,7 +58,7 @@ struct router::impl
     std::uint64_t last_announcement = 0;
 
     std::unordered_map<filter_hash, std::unique_ptr<shared_group>> groups;  // whose home is this shard
-    std::size_t durable_subscriptions = 0;  // of connected sessions
+    std::size_t durable_subscriptions = 0;                                  // of connected sessions
     std::size_t durable_groups = 0;
 };
 

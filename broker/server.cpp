@@ -40,12 +40,14 @@ void greet(broker::settings const& settings, node const& running)
     }
     if (settings.apps.empty()) {
         if (auto const app = broker::development_app(settings.node.data_dir))
-            std::printf("  development app: id %s, key %s, secret %s\n", app->id.c_str(), app->key.c_str(), app->secret.c_str());
+            std::printf("  development app: id %s, key %s, secret %s\n", app->id.c_str(), app->key.c_str(),
+                        app->secret.c_str());
     }
     if (mqtt_port != 0)
-        std::printf("\nIn one terminal:      mosquitto_sub -p %u -v -t 'hello/#'\n"
-                    "and in another one:   mosquitto_pub -p %u -t hello/world -m 'It works'\n",
-                    mqtt_port, mqtt_port);
+        std::printf(
+            "\nIn one terminal:      mosquitto_sub -p %u -v -t 'hello/#'\n"
+            "and in another one:   mosquitto_pub -p %u -t hello/world -m 'It works'\n",
+            mqtt_port, mqtt_port);
     std::fflush(stdout);
 }
 

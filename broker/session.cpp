@@ -14,18 +14,18 @@ namespace {
 constexpr std::uint16_t acknowledgements_per_cursor = 64;
 }
 
-session::impl::impl(session& owner, app_id owner_app, std::string id_of_client)
-    : self{owner}
-    , app{owner_app}
-    , client_id{std::move(id_of_client)}
-    , client_hash{stable_hash(client_id, static_cast<std::uint32_t>(owner_app) + 1U)}
+session::impl::impl(session& owner, app_id owner_app, std::string_view id_of_client)
+    : self{owner},
+      app{owner_app},
+      key{make_key(owner_app, id_of_client)},
+      client_hash{stable_hash(id_of_client, static_cast<std::uint32_t>(owner_app) + 1U)}
 {
 }
 
-session::session(app_id app, std::string client_id) : impl_{std::make_unique<impl>(*this, app, std::move(client_id))} {}
+session::session(app_id app, std::string_view client_id) : impl_{std::make_unique<impl>(*this, app, client_id)} {}
 session::~session() = default;
 
-std::string_view session::client_id() const noexcept { return impl_->client_id; }
+std::string_view session::client_id() const noexcept { return impl_->client_id(); }
 std::string_view session::user() const noexcept { return impl_->user; }
 bool session::connected() const noexcept { return impl_->client != nullptr; }
 endpoint_id session::address() const noexcept { return impl_->address; }
@@ -104,7 +104,8 @@ void session::impl::send_best_effort(message_ptr const& m, matched_subscription 
 {
     if (client->backlog_bytes() > home->limit().outbox_bytes)
         return drop(drop_reason::outbox_full);
-    outgoing const frame{m, qos::at_most_once, 0, false, retained || (m->retain && match.retain_as_published), match.identifiers};
+    outgoing const frame{
+        m, qos::at_most_once, 0, false, retained || (m->retain && match.retain_as_published), match.identifiers};
     if (!client->send_publish(frame))
         drop(drop_reason::too_large);
 }
@@ -121,8 +122,8 @@ void session::impl::enqueue(logged_message const& item, matched_subscription con
     home->sessions().condemn(self, session_end::slow_consumer);
 }
 
-void session::impl::send_reliable(logged_message const& item, matched_subscription const& match, group_ticket const& group,
-                                  bool retained)
+void session::impl::send_reliable(logged_message const& item, matched_subscription const& match,
+                                  group_ticket const& group, bool retained)
 {
     if (item.message->expired(home->wall())) {
         if (group.number != 0)
@@ -203,7 +204,7 @@ void session::impl::pump()
 // What an earlier connection did not acknowledge and this session still holds in memory [MQTT-4.4.0-1].
 void session::impl::resend()
 {
-    if (!resending)
+    if (!resumed || !resumed->resending)
         return;
     std::vector<packet_id> unsent;
     for (auto const& entry : window) {
@@ -218,15 +219,15 @@ void session::impl::resend()
         ++used;
         transmit(*entry, true);
     }
-    resending = false;
+    resumed->resending = false;
 }
 
 // --- the durable queue -------------------------------------------------------------------------------
 
 void session::impl::take(logged_message const& item, matched_subscription const* match)
 {
-    if (item.sequence <= resent_upto) {
-        if (std::binary_search(settled.begin(), settled.end(), item.sequence))
+    if (resumed && item.sequence <= resumed->upto) {
+        if (std::binary_search(resumed->settled.begin(), resumed->settled.end(), item.sequence))
             return;
         if (auto* const known = window.find_sequence(item.sequence)) {
             if (known->acknowledged || known->sent || known->state != inflight_state::published)
@@ -327,9 +328,10 @@ error_code session::acknowledge(acknowledgement what, packet_id id, bool refused
     auto const expected = entry->level == qos::at_least_once ? acknowledgement::puback : acknowledgement::pubrec;
     if (what == acknowledgement::pubrec && expected == acknowledgement::pubrec)
         return impl_->on_pubrec(*entry, refused);
-    auto const completes = what == acknowledgement::puback ? expected == acknowledgement::puback
-                                                           : what == acknowledgement::pubcomp && entry->level == qos::exactly_once &&
-                                                                 entry->state == inflight_state::released;
+    auto const completes = what == acknowledgement::puback
+                               ? expected == acknowledgement::puback
+                               : what == acknowledgement::pubcomp && entry->level == qos::exactly_once &&
+                                     entry->state == inflight_state::released;
     if (!completes)
         return errc::packet_id_in_use;
     impl_->complete(*entry);

@@ -22,8 +22,7 @@ class permissions;
 struct group_ticket;
 
 // Why a session no longer belongs to its connection.
-enum class session_end : std::uint8_t
-{
+enum class session_end : std::uint8_t {
     taken_over,      // another connection uses the client id (MQTT 5: 0x8E)
     slow_consumer,   // over its limits at QoS >= 1 (0x97)
     kicked,          // by an administrator (0x98)
@@ -36,11 +35,11 @@ enum class session_end : std::uint8_t
 struct outgoing
 {
     message_ptr const& message;
-    qos level;                                     // effective
-    packet_id id;                                  // 0 at QoS 0
-    bool duplicate;                                // DUP
-    bool retain;                                   // RETAIN as the receiver must see it
-    std::span<std::uint32_t const> identifiers;    // Subscription Identifiers
+    qos level;                                   // effective
+    packet_id id;                                // 0 at QoS 0
+    bool duplicate;                              // DUP
+    bool retain;                                 // RETAIN as the receiver must see it
+    std::span<std::uint32_t const> identifiers;  // Subscription Identifiers
 };
 
 struct subscribe_outcome
@@ -79,8 +78,8 @@ public:
 struct client_settings
 {
     std::uint16_t receive_maximum = 65'535;
-    std::uint32_t maximum_packet_size = 0;   // 0 = none
-    std::uint32_t expiry_s = 0;              // as granted
+    std::uint32_t maximum_packet_size = 0;  // 0 = none
+    std::uint32_t expiry_s = 0;             // as granted
     std::shared_ptr<permissions const> allowed;
     std::optional<will_record> will;
 };
@@ -105,10 +104,10 @@ public:
     void publish(message_ptr m, packet_id id);
     // Refuses a QoS 2 publish: answers in order without routing; remembers nothing.
     void refuse(packet_id id, qos level, error_code why);
-    void release(packet_id id);                                             // PUBREL
+    void release(packet_id id);  // PUBREL
     // Is this QoS 2 identifier taken and not yet released?
     [[nodiscard]] bool receiving(packet_id id) const noexcept;
-    [[nodiscard]] std::size_t unacknowledged_publishes() const noexcept;    // incoming, QoS >= 1
+    [[nodiscard]] std::size_t unacknowledged_publishes() const noexcept;  // incoming, QoS >= 1
 
     // PUBACK, PUBREC, PUBCOMP from the client. `refused`: its reason code was >= 0x80. Fails with errc::unknown_packet_id
     // (nothing changes) and errc::packet_id_in_use (the identifier belongs to the other QoS: protocol error).
@@ -136,7 +135,8 @@ public:
     // A message of the session's queue, from the committed stream.
     void deliver_logged(logged_message const& item, matched_subscription const& match);
     // A message of a shared subscription; false: not connected, give it to somebody else.
-    [[nodiscard]] bool deliver_shared(logged_message const& item, matched_subscription const& match, group_ticket const& ticket);
+    [[nodiscard]] bool deliver_shared(logged_message const& item, matched_subscription const& match,
+                                      group_ticket const& ticket);
     [[nodiscard]] endpoint_id address() const noexcept;
     [[nodiscard]] std::uint16_t receive_maximum() const noexcept;
 
@@ -144,7 +144,7 @@ private:
     friend class session_table;
     friend class router;
     struct impl;
-    session(app_id app, std::string client_id);
+    session(app_id app, std::string_view client_id);
     std::unique_ptr<impl> impl_;
 };
 

@@ -8,7 +8,10 @@ namespace fulmar::broker {
 
 void session_directory::claim(yield_request const& wanted)
 {
+    auto const known = entries_.contains(wanted.key);
     auto& place = entries_[wanted.key];
+    if (!known && held_here(wanted.key))
+        place.owner = home_.id();
     if (place.busy)
         place.waiting.push_back(wanted);
     else
@@ -35,9 +38,11 @@ void session_directory::settled(session_key const& key, shard_id claimant, claim
     place.busy = false;
     if (!place.waiting.empty())
         return pass_on(place, place.waiting.pop_front());
-    if (!place.owner)
+    if (!place.owner || place.owner == home_.id())
         entries_.erase(found);
 }
+
+bool session_directory::held_here(session_key const& key) const { return home_.sessions().holds(key); }
 
 void session_directory::released(session_key const& key, shard_id owner)
 {
@@ -49,12 +54,18 @@ void session_directory::released(session_key const& key, shard_id owner)
         entries_.erase(found);
 }
 
-void session_directory::restored(session_key key, shard_id owner) { entries_[std::move(key)].owner = owner; }
+void session_directory::restored(session_key key, shard_id owner)
+{
+    if (owner != home_.id())
+        entries_[std::move(key)].owner = owner;
+}
 
 std::optional<shard_id> session_directory::owner(session_key const& key) const
 {
     auto const found = entries_.find(key);
-    return found == entries_.end() ? std::nullopt : found->second.owner;
+    if (found != entries_.end())
+        return found->second.owner;
+    return held_here(key) ? std::optional{home_.id()} : std::nullopt;
 }
 
 }  // namespace fulmar::broker

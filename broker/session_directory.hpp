@@ -3,7 +3,7 @@
 // Spec:     MQTT 5.0 §3.1.4 [MQTT-3.1.4-3] take-over.
 // Owner:    broker::session_table of the client id's home shard (hash of app and client id).
 // Threads:  shard-owned.
-// Cost:     one look-up per claim and release.
+// Cost:     one look-up per claim and release. A session that the home shard itself holds has no entry here.
 #pragma once
 
 #include "broker/fifo.hpp"
@@ -19,6 +19,7 @@ class shard;
 
 using session_key = std::string;  // app and client id
 [[nodiscard]] session_key make_key(app_id app, std::string_view client_id);
+[[nodiscard]] inline std::string_view client_id_in(std::string_view key) noexcept { return key.substr(4); }
 
 // "Give the session of `key` to shard `to`", which knows the claim by `ticket`.
 struct yield_request
@@ -30,8 +31,7 @@ struct yield_request
     bool clean_start = false;
 };
 
-enum class claim_end : std::uint8_t
-{
+enum class claim_end : std::uint8_t {
     owned,    // the claiming shard holds the session now
     gone,     // there is no session any more
     refused,  // the owner keeps it
@@ -56,6 +56,7 @@ private:
         fifo<yield_request> waiting;
     };
 
+    [[nodiscard]] bool held_here(session_key const& key) const;
     void pass_on(entry& place, yield_request const& wanted);
 
     shard& home_;

@@ -44,13 +44,12 @@ void session::impl::go_online(session_client& with, client_settings const& setti
 void session::impl::begin()
 {
     std::vector<packet_id> releases;
-    resent_upto = 0;
-    settled.clear();
+    resumed = window.empty() ? nullptr : std::make_unique<resumption>();
     for (auto& entry : window) {
         if (entry.group.number == 0) {
-            resent_upto = std::max(resent_upto, entry.sequence);
+            resumed->upto = std::max(resumed->upto, entry.sequence);
             if (entry.acknowledged || entry.state == inflight_state::released)
-                settled.push_back(entry.sequence);
+                resumed->settled.push_back(entry.sequence);
         }
         if (entry.acknowledged || entry.state != inflight_state::released)
             continue;
@@ -58,10 +57,10 @@ void session::impl::begin()
         ++used;
         releases.push_back(entry.id);
     }
-    std::sort(settled.begin(), settled.end());
+    if (resumed)
+        std::sort(resumed->settled.begin(), resumed->settled.end());
     for (auto const packet : releases)
         client->send_pubrel(packet);
-    resending = !window.empty();
     if (queue)
         queue->start(*home, cursor());
     pump();
@@ -88,9 +87,8 @@ void session::impl::go_offline()
     pending_bytes = 0;
     replays.clear();
     // The group gives QoS 1 deliveries to other members; QoS 2 ones that began stay here [MQTT-4.8.2-4].
-    window.remove_if([](inflight_entry const& entry) {
-        return entry.group.number != 0 && entry.level == qos::at_least_once;
-    });
+    window.remove_if(
+        [](inflight_entry const& entry) { return entry.group.number != 0 && entry.level == qos::at_least_once; });
     for (auto& entry : window) {
         entry.sent = false;
         if (entry.sequence != 0 && entry.group.number == 0)
@@ -137,7 +135,7 @@ void session::impl::store_record()
     session_record record;
     record.id = id;
     record.app = app;
-    record.client_id = client_id;
+    record.client_id = client_id();
     record.user = user;
     record.expiry_s = expiry_s;
     record.disconnected_at = disconnected_at;

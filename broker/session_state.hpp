@@ -8,6 +8,7 @@
 #include "broker/queue_cursor.hpp"
 #include "broker/retained_index.hpp"
 #include "broker/session.hpp"
+#include "broker/session_directory.hpp"
 
 #include <string>
 #include <vector>
@@ -16,29 +17,29 @@ namespace fulmar::broker {
 
 struct session::impl final : queue_cursor::consumer
 {
-    impl(session& owner, app_id owner_app, std::string id_of_client);
+    impl(session& owner, app_id owner_app, std::string_view id_of_client);
 
     // --- what it is ---
     session& self;
     shard* home = nullptr;
     endpoint_id address;
     app_id app;
-    std::string client_id;
+    std::string const key;  // app and client id (session_directory.hpp): the table looks it up by this very string
     std::string user;
     std::uint64_t client_hash;
-    session_id id{};                  // 0: ephemeral
+    session_id id{};  // 0: ephemeral
     std::uint32_t expiry_s = 0;
-    wall_ms disconnected_at = 0;      // 0: connected
-    wall_ms will_due = 0;             // 0: not armed
+    wall_ms disconnected_at = 0;  // 0: connected
+    wall_ms will_due = 0;         // 0: not armed
     std::unique_ptr<will_record> will;
     std::shared_ptr<permissions const> allowed;
     std::vector<subscription> subscriptions;  // sorted by filter
 
     // --- the connection ---
     session_client* client = nullptr;
-    std::uint32_t connection = 0;     // counts connections: late answers to an earlier one are recognised
+    std::uint32_t connection = 0;  // counts connections: late answers to an earlier one are recognised
     std::uint16_t receive_maximum = 0;
-    bool doomed = false;              // will be ended at the end of the turn: takes nothing any more
+    bool doomed = false;  // will be ended at the end of the turn: takes nothing any more
 
     // --- towards the client ---
     struct pending_delivery
@@ -54,17 +55,21 @@ struct session::impl final : queue_cursor::consumer
         retained_index::scan_state scan;
         fifo<message_ptr> found;
     };
+    struct resumption
+    {
+        bool resending = true;              // entries of the window still have to be sent again
+        log_sequence upto = 0;              // up to here the log may repeat what is, or was, in the window
+        std::vector<log_sequence> settled;  // of those: the ones that must not be sent again, sorted
+    };
     inflight_window window;
-    std::uint16_t used = 0;           // of the client's receive maximum, on this connection
-    fifo<pending_delivery> pending;   // QoS >= 1 over the window, not in the log
+    std::uint16_t used = 0;          // of the client's receive maximum, on this connection
+    fifo<pending_delivery> pending;  // QoS >= 1 over the window, not in the log
     std::size_t pending_bytes = 0;
     std::unique_ptr<queue_cursor> queue;  // durable sessions
-    bool resending = false;           // entries of the window still have to be sent again
-    log_sequence resent_upto = 0;     // up to here the log may repeat what is, or was, in the window
-    std::vector<log_sequence> settled;  // of those: the ones that must not be sent again, sorted
+    std::unique_ptr<resumption> resumed;  // after a reconnection with something in the window
     log_sequence stored_cursor = 0;
     std::uint16_t unstored_acknowledgements = 0;
-    bool cursor_listed = false;       // in the table's list of cursors to store
+    bool cursor_listed = false;  // in the table's list of cursors to store
     fifo<retained_replay> replays;
 
     // --- from the client ---
@@ -76,10 +81,11 @@ struct session::impl final : queue_cursor::consumer
         publish_outcome outcome;
     };
     fifo<incoming_publish> incoming;
-    std::uint64_t first_token = 1;    // of incoming.front()
+    std::uint64_t first_token = 1;  // of incoming.front()
     std::size_t incoming_qos1 = 0;
     std::vector<packet_id> received;  // QoS 2 identifiers awaiting PUBREL, sorted
 
+    [[nodiscard]] std::string_view client_id() const noexcept { return client_id_in(key); }
     [[nodiscard]] bool durable() const noexcept { return id != session_id{}; }
     [[nodiscard]] bool online() const noexcept { return client != nullptr && !doomed; }
 
@@ -91,7 +97,8 @@ struct session::impl final : queue_cursor::consumer
     [[nodiscard]] std::optional<matched_subscription> match_own(message const& m, log_sequence sequence) const;
     void drop(drop_reason why, std::uint64_t count = 1) const;
     void send_best_effort(message_ptr const& m, matched_subscription const& match, bool retained);
-    void send_reliable(logged_message const& item, matched_subscription const& match, group_ticket const& group, bool retained);
+    void send_reliable(logged_message const& item, matched_subscription const& match, group_ticket const& group,
+                       bool retained);
     void enqueue(logged_message const& item, matched_subscription const& match, group_ticket const& group);
     void transmit(inflight_entry& entry, bool duplicate);
     void store_and_transmit(inflight_entry& entry);

@@ -33,7 +33,7 @@ struct inflight_record
     packet_id id = 0;
     inflight_state state = inflight_state::published;
     qos level = qos::exactly_once;
-    log_sequence sequence = 0;  // the message; 0 for `received`
+    log_sequence sequence = 0;   // the message; 0 for `received`
     filter_hash shared_group{};  // not 0: it was taken from that shared subscription's queue
 };
 
@@ -54,11 +54,11 @@ struct session_record
     session_id id{};
     app_id app = default_app;
     std::string client_id;
-    std::string user;              // who owns it: nobody else may resume it
-    std::uint32_t expiry_s = 0;    // 0xFFFFFFFF = never
-    wall_ms disconnected_at = 0;   // 0: was connected when this was written
+    std::string user;             // who owns it: nobody else may resume it
+    std::uint32_t expiry_s = 0;   // 0xFFFFFFFF = never
+    wall_ms disconnected_at = 0;  // 0: was connected when this was written
     std::optional<will_record> will;
-    wall_ms will_due = 0;          // 0: not armed
+    wall_ms will_due = 0;  // 0: not armed
 };
 
 // --- operations ----------------------------------------------------------------------------------
@@ -72,16 +72,53 @@ struct publish_op
     session_id received_by{};          // not 0: record `received_id` as an incoming QoS 2 identifier
     packet_id received_id = 0;
 };
-struct put_session_op { session_record record; };
-struct erase_session_op { session_id id{}; };   // with subscriptions, cursor and in-flight records
-struct put_subscription_op { session_id id{}; subscription what; };
-struct erase_subscription_op { session_id id{}; std::string filter; };
-struct cursor_op { session_id id{}; log_sequence cursor = 0; };            // everything <= cursor is acknowledged
-struct put_inflight_op { session_id id{}; inflight_record record; };
-struct erase_inflight_op { session_id id{}; packet_id packet = 0; bool incoming = false; };
+struct put_session_op
+{
+    session_record record;
+};
+struct erase_session_op
+{
+    session_id id{};
+};  // with subscriptions, cursor and in-flight records
+struct put_subscription_op
+{
+    session_id id{};
+    subscription what;
+};
+struct erase_subscription_op
+{
+    session_id id{};
+    std::string filter;
+};
+struct cursor_op
+{
+    session_id id{};
+    log_sequence cursor = 0;
+};  // everything <= cursor is acknowledged
+struct put_inflight_op
+{
+    session_id id{};
+    inflight_record record;
+};
+struct erase_inflight_op
+{
+    session_id id{};
+    packet_id packet = 0;
+    bool incoming = false;
+};
 // The cursor of a durable shared subscription (it has no session of its own); `erase` forgets it.
-struct group_cursor_op { filter_hash group{}; std::string filter; log_sequence cursor = 0; bool erase = false; };
-struct erase_retained_op { app_id app = default_app; std::string topic; };  // expiry found it dead
+struct group_cursor_op
+{
+    filter_hash group{};
+    std::string filter;
+    log_sequence cursor = 0;
+    bool erase = false;
+};
+struct erase_retained_op
+{
+    app_id app = default_app;
+    std::string topic;
+};  // expiry found it dead
 
 struct store_op
 {
@@ -112,8 +149,8 @@ using committed_batch = std::shared_ptr<std::vector<logged_message> const>;
 struct queue_filter
 {
     app_id app = default_app;
-    std::string filter;       // for "$share/..." the whole text names the index stream; matching uses the inner filter
-    log_sequence begin = 0;   // only messages after this position
+    std::string filter;      // for "$share/..." the whole text names the index stream; matching uses the inner filter
+    log_sequence begin = 0;  // only messages after this position
 };
 
 // Reads the queue of a session: the merge, by position and without duplicates, of its filters' index streams.
@@ -124,8 +161,8 @@ struct queue_read
     log_sequence upto = log_end;  // inclusive
     std::size_t messages_max = 256;
     std::size_t bytes_max = 1 << 20;
-    bool include_expired = false;   // also return messages whose expiry has come: their delivery had begun
-    std::uint64_t newest_max = 0;   // not 0: if more than this wait, begin with the newest so many and count the others
+    bool include_expired = false;  // also return messages whose expiry has come: their delivery had begun
+    std::uint64_t newest_max = 0;  // not 0: if more than this wait, begin with the newest so many and count the others
     std::uint64_t ticket = 0;
 };
 
@@ -134,11 +171,11 @@ struct queue_page
     std::uint64_t ticket = 0;
     error_code error;
     std::vector<logged_message> messages;
-    log_sequence reached = 0;      // everything matching <= reached is in `messages` or was delivered by an earlier page
-    bool complete = false;         // reached the end of the asked range (or of what was committed when the read began)
-    std::uint64_t gap = 0;         // messages that retention removed before they could be read (at least 1 if unknown)
-    std::uint64_t expired = 0;     // passed over because their expiry has come
-    std::uint64_t skipped = 0;     // passed over because of newest_max
+    log_sequence reached = 0;   // everything matching <= reached is in `messages` or was delivered by an earlier page
+    bool complete = false;      // reached the end of the asked range (or of what was committed when the read began)
+    std::uint64_t gap = 0;      // messages that retention removed before they could be read (at least 1 if unknown)
+    std::uint64_t expired = 0;  // passed over because their expiry has come
+    std::uint64_t skipped = 0;  // passed over because of newest_max
 };
 
 class store_listener
@@ -196,9 +233,9 @@ public:
 
     // A handful of atomics: cheap enough for every publish.
     [[nodiscard]] virtual store_state state() const noexcept = 0;
-    [[nodiscard]] virtual std::size_t pending_bytes() const noexcept = 0;       // submitted, not yet committed
+    [[nodiscard]] virtual std::size_t pending_bytes() const noexcept = 0;  // submitted, not yet committed
     [[nodiscard]] virtual log_sequence last_committed() const noexcept = 0;
-    [[nodiscard]] virtual log_sequence low_water() const noexcept = 0;          // everything <= this is gone
+    [[nodiscard]] virtual log_sequence low_water() const noexcept = 0;  // everything <= this is gone
 
     // Commits what was submitted and stops all threads; the listeners are not called afterwards.
     virtual void close() = 0;

@@ -30,16 +30,18 @@ struct session::impl::subscribe_job
 
 subscription* session::impl::find_subscription(std::string_view filter) noexcept
 {
-    auto const place = std::lower_bound(subscriptions.begin(), subscriptions.end(), filter,
-                                        [](subscription const& own, std::string_view wanted) { return own.filter < wanted; });
+    auto const place =
+        std::lower_bound(subscriptions.begin(), subscriptions.end(), filter,
+                         [](subscription const& own, std::string_view wanted) { return own.filter < wanted; });
     return place != subscriptions.end() && place->filter == filter ? &*place : nullptr;
 }
 
 // True if it is new. A replaced one keeps the position it began at [MQTT-3.8.4-3: no message is lost].
 bool session::impl::put_subscription(subscription const& wanted)
 {
-    auto const place = std::lower_bound(subscriptions.begin(), subscriptions.end(), wanted.filter,
-                                        [](subscription const& own, std::string const& filter) { return own.filter < filter; });
+    auto const place =
+        std::lower_bound(subscriptions.begin(), subscriptions.end(), wanted.filter,
+                         [](subscription const& own, std::string const& filter) { return own.filter < filter; });
     if (place != subscriptions.end() && place->filter == wanted.filter) {
         place->options = wanted.options;
         return false;
@@ -76,7 +78,8 @@ void session::subscribe(packet_id id, std::vector<subscription> wanted)
 void session::impl::subscribe_one(std::shared_ptr<subscribe_job> const& job, std::size_t index, subscription wanted)
 {
     auto& outcome = job->outcomes[index];
-    if (subscriptions.size() >= home->limit().subscriptions_per_session && find_subscription(wanted.filter) == nullptr) {
+    if (subscriptions.size() >= home->limit().subscriptions_per_session &&
+        find_subscription(wanted.filter) == nullptr) {
         outcome.error = errc::quota_exceeded;
         return;
     }
@@ -115,8 +118,7 @@ void session::unsubscribe(packet_id id, std::vector<std::string> filters)
         if (parse_shared(filter)) {
             state.keep_begun(hash_filter(state.app, filter));
             state.home->routes().leave_group(state.app, *this, filter, true);
-        }
-        else
+        } else
             state.home->routes().unsubscribe(state.app, *this, filter);
     }
     state.drop_unsubscribed();
@@ -132,8 +134,9 @@ void session::unsubscribe(packet_id id, std::vector<std::string> filters)
         return answer({});
     for (std::size_t i = 0; i < filters.size(); ++i) {
         auto const last = i + 1 == filters.size();
-        state.home->store({erase_subscription_op{state.id, std::move(filters[i])}},
-                          last ? std::function<void(store_result const&)>{answer} : std::function<void(store_result const&)>{});
+        state.home->store(
+            {erase_subscription_op{state.id, std::move(filters[i])}},
+            last ? std::function<void(store_result const&)>{answer} : std::function<void(store_result const&)>{});
     }
 }
 
@@ -202,6 +205,8 @@ void session::impl::replay_retained()
         if (replay.scan.done)
             replays.pop_front();
     }
+    if (replays.empty())
+        replays.clear();  // gives the memory back: most sessions subscribe once
 }
 
 // False: no room now. The copy is read again from the index, because it may have been replaced while it waited.

@@ -39,6 +39,7 @@ session_key make_key(app_id app, std::string_view client_id)
 session_table::session_table(shard& home) : impl_{std::make_unique<impl>(*this, home)} {}
 session_table::~session_table() = default;
 
+bool session_table::holds(std::string_view key) const { return impl_->sessions.contains(key); }
 std::size_t session_table::size() const noexcept { return impl_->sessions.size(); }
 
 shard_id session_table::impl::home_of(session_key const& key) const
@@ -48,7 +49,8 @@ shard_id session_table::impl::home_of(session_key const& key) const
 
 // --- claiming ----------------------------------------------------------------------------------------
 
-std::uint64_t session_table::claim(claim_request request, session_client& client, std::function<void(result<claim_result>)> done)
+std::uint64_t session_table::claim(claim_request request, session_client& client,
+                                   std::function<void(result<claim_result>)> done)
 {
     auto const ticket = ++impl_->last_ticket;
     if (impl_->home.node().draining.load(std::memory_order_relaxed)) {
@@ -124,7 +126,7 @@ void session_table::impl::move_out(yield_request const& wanted)
 
 void session_table::became_quiet(session& s)
 {
-    auto const found = impl_->moving.find(make_key(s.impl_->app, s.impl_->client_id));
+    auto const found = impl_->moving.find(s.impl_->key);
     if (found == impl_->moving.end())
         return;
     auto const wanted = found->second;
@@ -145,7 +147,8 @@ void session_table::impl::grant(yield_request const& wanted, std::unique_ptr<ses
     });
 }
 
-void session_table::impl::granted(yield_request const& wanted, std::unique_ptr<session> moved, error_code error, shard_id from)
+void session_table::impl::granted(yield_request const& wanted, std::unique_ptr<session> moved, error_code error,
+                                  shard_id from)
 {
     auto node = claims.extract(wanted.ticket);
     auto& claimed = node.mapped();
@@ -160,7 +163,7 @@ void session_table::impl::granted(yield_request const& wanted, std::unique_ptr<s
     if (!claimed.done) {  // the connection has gone meanwhile
         settle_directory(wanted.key, moved ? claim_end::owned : claim_end::gone);
         if (moved) {
-            auto& kept = *sessions.emplace(wanted.key, std::move(moved)).first->second;
+            auto& kept = adopt(std::move(moved));
             kept.impl_->store_record();
             arm_timers(kept);
         }
@@ -172,9 +175,7 @@ void session_table::impl::granted(yield_request const& wanted, std::unique_ptr<s
         settle_directory(wanted.key, claim_end::gone);
         return claimed.done(make_error_code(errc::quota_exceeded));
     }
-    auto& place = sessions[wanted.key];
-    place = present ? std::move(moved) : create(claimed.request);
-    auto& resumed = *place;
+    auto& resumed = adopt(present ? std::move(moved) : create(claimed.request));
     if (present)
         resume(resumed, *claimed.client, claimed.request.settings);
     else
@@ -243,6 +244,13 @@ std::unique_ptr<session> session_table::impl::create(claim_request const& reques
     return made;
 }
 
+// The table looks sessions up by their own key: one string for both.
+session& session_table::impl::adopt(std::unique_ptr<session> s)
+{
+    std::string_view const key = s->impl_->key;
+    return *sessions.emplace(key, std::move(s)).first->second;
+}
+
 void session_table::begin(session& s) { s.impl_->begin(); }
 
 // --- connections end -----------------------------------------------------------------------------------
@@ -306,7 +314,7 @@ void session_table::impl::end_connection(session& s, session_end why)
 
 void session_table::impl::end(session& s, bool tell_directory)
 {
-    auto const key = make_key(s.impl_->app, s.impl_->client_id);
+    auto const key = s.impl_->key;
     s.impl_->give_up();
     forget(s);
     home.detach(s.impl_->address);
@@ -315,7 +323,8 @@ void session_table::impl::end(session& s, bool tell_directory)
     ended.push_back(std::move(sessions.extract(key).mapped()));
     home.at_turn_end(*this);
     if (tell_directory)
-        home.send(home_of(key), [key, me = home.id()](shard& there) { there.sessions().impl_->directory.released(key, me); });
+        home.send(home_of(key),
+                  [key, me = home.id()](shard& there) { there.sessions().impl_->directory.released(key, me); });
     if (!moving_claim.empty())
         grant(moving_claim.mapped(), nullptr, {});
 }

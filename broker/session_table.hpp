@@ -23,7 +23,7 @@ struct claim_request
 {
     app_id app = default_app;
     std::string client_id;
-    std::string user;        // a session belongs to the user that created it
+    std::string user;  // a session belongs to the user that created it
     bool clean_start = false;
     client_settings settings;
 };
@@ -73,7 +73,9 @@ public:
     void became_quiet(session& s);
     void disconnected(session& s);
 
-    // For the directory: asks shard `owner` to give a session up.
+    // For the directory: does this shard hold the session with this key (session_directory.hpp)?
+    [[nodiscard]] bool holds(std::string_view key) const;
+    // Asks shard `owner` to give a session up.
     static void yield_on(shard& from, shard_id owner, yield_request const& wanted);
 
 private:

@@ -37,6 +37,7 @@ struct session_table::impl final : turn_end
     void settle_directory(session_key const& key, claim_end how);
     void take_in(session& s, shard_id from);
     void resume(session& s, session_client& client, client_settings const& settings);
+    session& adopt(std::unique_ptr<session> s);
     [[nodiscard]] std::unique_ptr<session> create(claim_request const& request);
 
     void leave_connection(session& s);
@@ -54,14 +55,14 @@ struct session_table::impl final : turn_end
     session_table& table;
     shard& home;
     session_directory directory;
-    std::unordered_map<session_key, std::unique_ptr<session>> sessions;
+    std::unordered_map<std::string_view, std::unique_ptr<session>> sessions;  // by the session's own key
     std::unordered_map<std::uint64_t, claim> claims;
     std::uint64_t last_ticket = 0;
     std::unordered_map<session_key, yield_request> moving;  // waiting until their publishes are settled
     std::vector<condemned_session> condemned;
-    std::vector<std::unique_ptr<session>> ended;             // this turn: destroyed at its end
-    std::vector<endpoint_id> cursors;                        // moved since they were stored
-    std::multimap<wall_ms, session_key> timers;              // offline sessions: expiry and delayed wills
+    std::vector<std::unique_ptr<session>> ended;  // this turn: destroyed at its end
+    std::vector<endpoint_id> cursors;             // moved since they were stored
+    std::multimap<wall_ms, session_key> timers;   // offline sessions: expiry and delayed wills
     unsigned ticks = 0;
 };
 

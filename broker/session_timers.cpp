@@ -26,13 +26,14 @@ void session_table::yield_on(shard& from, shard_id owner, yield_request const& w
 
 void session_table::impl::settle_directory(session_key const& key, claim_end how)
 {
-    home.send(home_of(key), [key, how, me = home.id()](shard& there) { there.sessions().impl_->directory.settled(key, me, how); });
+    home.send(home_of(key),
+              [key, how, me = home.id()](shard& there) { there.sessions().impl_->directory.settled(key, me, how); });
 }
 
 void session_table::impl::arm_timers(session& s)
 {
     auto const& state = *s.impl_;
-    auto const key = make_key(state.app, state.client_id);
+    auto const& key = state.key;
     if (state.will_due != 0)
         timers.emplace(state.will_due, key);
     if (auto const due = expiry_of(state.disconnected_at, state.expiry_s); due != 0)
@@ -48,7 +49,7 @@ bool session_table::impl::expired(session::impl const& offline) const
 void session_table::impl::forget_timers(session& s)
 {
     auto const& state = *s.impl_;
-    auto const key = make_key(state.app, state.client_id);
+    auto const& key = state.key;
     for (auto const due : {state.will_due, expiry_of(state.disconnected_at, state.expiry_s)}) {
         auto const [first, last] = timers.equal_range(due);
         for (auto place = first; place != last; ++place) {
@@ -127,7 +128,8 @@ void session_table::restore(recovered_session&& stored)
     state.subscriptions = std::move(stored.subscriptions);
     std::sort(state.subscriptions.begin(), state.subscriptions.end(),
               [](auto const& a, auto const& b) { return a.filter < b.filter; });
-    std::sort(stored.inflight.begin(), stored.inflight.end(), [](auto const& a, auto const& b) { return a.sequence < b.sequence; });
+    std::sort(stored.inflight.begin(), stored.inflight.end(),
+              [](auto const& a, auto const& b) { return a.sequence < b.sequence; });
     for (auto const& record : stored.inflight) {
         if (record.state == inflight_state::received) {
             state.received.push_back(record.id);
@@ -150,13 +152,14 @@ void session_table::restore(recovered_session&& stored)
         else if (own.options.level != qos::at_most_once)
             impl_->home.routes().add_durable_interest(state.app, own.filter, {});
     }
-    impl_->home.send(impl_->home_of(key),
-                     [key, me = impl_->home.id()](shard& there) { there.sessions().impl_->directory.restored(key, me); });
+    impl_->home.send(impl_->home_of(key), [key, me = impl_->home.id()](shard& there) {
+        there.sessions().impl_->directory.restored(key, me);
+    });
     if (stored.record.will)
         state.will = std::make_unique<will_record>(std::move(*stored.record.will));
     state.disconnected_at = stored.record.disconnected_at;
     state.will_due = stored.record.will_due;
-    auto& kept = *impl_->sessions.emplace(key, std::move(made)).first->second;
+    auto& kept = impl_->adopt(std::move(made));
     if (state.disconnected_at == 0) {  // was connected when the broker stopped: that was its disconnection
         state.disconnected_at = impl_->home.wall();
         state.arm_will(state.disconnected_at);

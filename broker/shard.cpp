@@ -90,12 +90,12 @@ struct shard::impl
 };
 
 shard::shard(shard_id id, node_context& node)
-    : id_{id}
-    , node_{node}
-    , io_{1}
-    , impl_{std::make_unique<impl>(*this, std::max<std::size_t>(node.shard_count, 1))}
-    , router_{std::make_unique<router>(*this)}
-    , sessions_{std::make_unique<session_table>(*this)}
+    : id_{id},
+      node_{node},
+      io_{1},
+      impl_{std::make_unique<impl>(*this, std::max<std::size_t>(node.shard_count, 1))},
+      router_{std::make_unique<router>(*this)},
+      sessions_{std::make_unique<session_table>(*this)}
 {
     impl_->position = node.store.last_committed();
     node.store.attach(id, *this);
@@ -219,7 +219,8 @@ bool shard::congested() const noexcept
     if (node_.store.pending_bytes() > node_.limits.store_pending_bytes)
         return true;
     for (std::size_t to = 0; to < impl_->outgoing.size(); ++to) {
-        if (impl_->outgoing[to].bytes + node_.shards[to]->impl_->incoming[id_]->waiting_bytes() > node_.limits.mailbox_bytes)
+        if (impl_->outgoing[to].bytes + node_.shards[to]->impl_->incoming[id_]->waiting_bytes() >
+            node_.limits.mailbox_bytes)
             return true;
     }
     return false;

@@ -56,8 +56,8 @@ struct node_context
     std::size_t shard_count = 1;                 // fixed before the first shard is built
     std::vector<std::unique_ptr<shard>> shards;  // filled before any of them runs
     std::string node_name;
-    std::atomic<std::size_t> sessions{0};        // over all shards, for limits::sessions_max
-    std::atomic<bool> draining{false};           // no new claims
+    std::atomic<std::size_t> sessions{0};  // over all shards, for limits::sessions_max
+    std::atomic<bool> draining{false};     // no new claims
 };
 
 class shard final : private store_listener

@@ -16,7 +16,8 @@ shared_group::shared_group(shard& home, app_id app, std::string filter)
 
 void shared_group::join(group_member member)
 {
-    auto const known = std::find_if(members_.begin(), members_.end(), [&](auto const& m) { return m.client == member.client; });
+    auto const known =
+        std::find_if(members_.begin(), members_.end(), [&](auto const& m) { return m.client == member.client; });
     if (known == members_.end()) {
         members_.push_back(std::move(member));
     } else {
@@ -28,7 +29,8 @@ void shared_group::join(group_member member)
 
 void shared_group::leave(std::uint64_t client, bool for_good)
 {
-    auto const member = std::find_if(members_.begin(), members_.end(), [&](auto const& m) { return m.client == client; });
+    auto const member =
+        std::find_if(members_.begin(), members_.end(), [&](auto const& m) { return m.client == client; });
     if (member == members_.end())
         return;
     member->online = false;

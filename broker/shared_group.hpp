@@ -22,11 +22,11 @@ class shard;
 struct group_member
 {
     endpoint_id session;
-    std::uint64_t client = 0;        // stable hash of the client id: survives connections and moves
+    std::uint64_t client = 0;  // stable hash of the client id: survives connections and moves
     subscription_options options;
     bool durable = false;
     bool online = false;
-    std::size_t credit = 0;          // most messages on the way to it
+    std::size_t credit = 0;  // most messages on the way to it
     std::size_t outstanding = 0;
 };
 
@@ -79,14 +79,14 @@ private:
 
     shard& home_;
     app_id const app_;
-    std::string const filter_;       // the whole "$share/<group>/<filter>"
+    std::string const filter_;  // the whole "$share/<group>/<filter>"
     filter_hash const id_;
     bool durable_ = false;
     std::vector<group_member> members_;
-    std::size_t next_ = 0;           // round robin
+    std::size_t next_ = 0;  // round robin
     std::uint64_t last_number_ = 0;
     std::unordered_map<std::uint64_t, delivery> outstanding_;
-    fifo<logged_message> waiting_;   // without credit, or given back: before the queue
+    fifo<logged_message> waiting_;  // without credit, or given back: before the queue
     std::set<log_sequence> unsettled_;
     queue_cursor queue_;
     log_sequence stored_cursor_ = 0;

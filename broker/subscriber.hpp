@@ -29,11 +29,11 @@ public:
 // What the matching subscriptions of one subscriber say together about one topic [MQTT-3.3.4-2].
 struct matched_subscription
 {
-    qos level = qos::at_most_once;              // the highest of the matching ones
-    bool no_local = true;                       // only if all of them say so
-    bool retain_as_published = false;           // if any of them says so
-    bool durable_level = false;                 // session is durable and level >= 1: QoS >= 1 messages come from the log
-    std::vector<std::uint32_t> identifiers;     // of all matching subscriptions that have one
+    qos level = qos::at_most_once;           // the highest of the matching ones
+    bool no_local = true;                    // only if all of them say so
+    bool retain_as_published = false;        // if any of them says so
+    bool durable_level = false;              // session is durable and level >= 1: QoS >= 1 messages come from the log
+    std::vector<std::uint32_t> identifiers;  // of all matching subscriptions that have one
 };
 
 class subscriber

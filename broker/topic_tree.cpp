@@ -34,10 +34,10 @@ struct exact_record
 struct trie_node
 {
     ref parent;
-    ref plus;                 // child '+', or 0
-    std::uint32_t literals;   // number of other children
-    std::uint32_t value;      // of the filter that ends here, if has_value
-    std::uint32_t hash_value; // of the filter that ends with '#' below here, if has_hash_value
+    ref plus;                  // child '+', or 0
+    std::uint32_t literals;    // number of other children
+    std::uint32_t value;       // of the filter that ends here, if has_value
+    std::uint32_t hash_value;  // of the filter that ends with '#' below here, if has_hash_value
     std::uint16_t length;
     bool has_value;
     bool has_hash_value;
@@ -126,7 +126,7 @@ struct topic_tree::impl
 
     struct place
     {
-        ref at = 0;       // 0: not in the trie
+        ref at = 0;         // 0: not in the trie
         bool hash = false;  // the value of '#' below `at`
     };
 
@@ -232,7 +232,8 @@ private:
     bool more_ = true;
     std::size_t known_ = 0;
     // Not initialised: only the first known_ are read.
-    union {
+    union
+    {
         std::array<std::string_view, topic_levels_max> text_;
     };
     std::array<std::uint64_t, topic_levels_max> hash_;

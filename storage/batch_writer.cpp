@@ -40,8 +40,7 @@ void batch_writer::add(store_op const& op, log_sequence sequence)
     if (auto const* publish = std::get_if<publish_op>(&op.what))
         return apply(*publish, sequence);
     std::visit(
-        [this](auto const& what)
-        {
+        [this](auto const& what) {
             if constexpr (!std::is_same_v<std::decay_t<decltype(what)>, publish_op>)
                 apply(what);
         },
@@ -62,24 +61,21 @@ void batch_writer::add(housekeeping const& own)
 
 rocksdb::WriteBatch& batch_writer::finish()
 {
-    for (auto const& [id, cursor] : cursors_)
-    {
+    for (auto const& [id, cursor] : cursors_) {
         auto const row = key::session(id);
         if (cursor)
             put(column::cursors, row.view(), key::number(*cursor).view());
         else
             erase(column::cursors, row.view());
     }
-    for (auto const& [entry, record] : inflight_)
-    {
+    for (auto const& [entry, record] : inflight_) {
         auto const row = key::inflight(entry);
         if (record)
             put(column::inflight, row.view(), encode_inflight(*record));
         else
             erase(column::inflight, row.view());
     }
-    for (auto const& [hash, op] : groups_)
-    {
+    for (auto const& [hash, op] : groups_) {
         auto const row = key::group(hash);
         if (op->erase)
             erase(column::groups, row.view());
@@ -96,8 +92,7 @@ void batch_writer::apply(publish_op const& op, log_sequence sequence)
     auto const removes = op.retain && m.payload().empty();
     if (logged || (op.retain && !removes))
         encode_record(m, record_);
-    if (logged)
-    {
+    if (logged) {
         put(column::log, key::log(sequence).view(), record_);
         record_bytes_ += record_.size();
         for (auto const filter : op.filters)

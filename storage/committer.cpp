@@ -131,8 +131,7 @@ std::vector<session_id> committer::take_erased()
 void committer::run()
 {
     std::vector<hand_over> work;
-    while (take(work))
-    {
+    while (take(work)) {
         commit(work);
         work.clear();
     }
@@ -142,14 +141,12 @@ bool committer::take(std::vector<hand_over>& work)
 {
     std::unique_lock lock{mutex_};
     wake_.wait(lock, [&] { return closing_ || resume_ || !queue_.empty(); });
-    if (std::exchange(resume_, false))
-    {
+    if (std::exchange(resume_, false)) {
         std::move(postponed_.begin(), postponed_.end(), std::back_inserter(work));
         postponed_.clear();
         postponed_ops_ = 0;
     }
-    for (std::size_t bytes = 0; !queue_.empty() && bytes < commit_bytes_max;)
-    {
+    for (std::size_t bytes = 0; !queue_.empty() && bytes < commit_bytes_max;) {
         bytes += queue_.front().bytes;
         work.push_back(std::move(queue_.front()));
         queue_.pop_front();
@@ -169,23 +166,20 @@ void committer::commit(std::vector<hand_over>& work)
 // Refuses or postpones what cannot be written now; what is left in `work` is written.
 void committer::admit(std::vector<hand_over>& work, batch_results& results)
 {
-    for (auto& each : work)
-    {
+    for (auto& each : work) {
         if (failed_)
             refuse(each, errc::store_failed, results);
         else if (needs_resume_)
             postpone(each, results);
         else if (low_space_)
-            std::erase_if(each.ops,
-                          [&](store_op const& op)
-                          {
-                              if (!needs_space(op))
-                                  return false;
-                              ++parts_.statistics.refused_full;
-                              if (op.ticket != 0)
-                                  results[each.shard].push_back({op.ticket, errc::store_full, 0});
-                              return true;
-                          });
+            std::erase_if(each.ops, [&](store_op const& op) {
+                if (!needs_space(op))
+                    return false;
+                ++parts_.statistics.refused_full;
+                if (op.ticket != 0)
+                    results[each.shard].push_back({op.ticket, errc::store_full, 0});
+                return true;
+            });
     }
 }
 
@@ -196,18 +190,15 @@ void committer::commit_batch(std::vector<hand_over>& work, batch_results& result
     std::size_t operations = 0;
     bool own = false;
     writer_.clear();
-    for (auto const& each : work)
-    {
-        for (auto const& op : each.ops)
-        {
+    for (auto const& each : work) {
+        for (auto const& op : each.ops) {
             auto const logs = batch_writer::logs(op);
             writer_.add(op, next_);
             if (logs)
                 logged.push_back({next_++, std::get<publish_op>(op.what).message});
         }
         operations += each.ops.size();
-        if (each.own)
-        {
+        if (each.own) {
             writer_.add(*each.own);
             own = true;
         }
@@ -254,23 +245,19 @@ void committer::settle(std::vector<hand_over>& work, std::vector<logged_message>
     statistics.record_bytes += writer_.record_bytes();
     parts_.cache.add(logged);
     auto next = logged.begin();
-    for (auto& each : work)
-    {
+    for (auto& each : work) {
         parts_.cursors.apply(each.ops);
-        for (auto const& op : each.ops)
-        {
+        for (auto const& op : each.ops) {
             auto const sequence = batch_writer::logs(op) ? (next++)->sequence : 0;
             if (op.ticket != 0)
                 results[each.shard].push_back({op.ticket, {}, sequence});
-            if (auto const* gone = std::get_if<erase_session_op>(&op.what))
-            {
+            if (auto const* gone = std::get_if<erase_session_op>(&op.what)) {
                 std::lock_guard const lock{mutex_};
                 if (erased_.size() < erased_max)
                     erased_.push_back(gone->id);
             }
         }
-        if (each.own && each.own->low_water)
-        {
+        if (each.own && each.own->low_water) {
             parts_.data.low_water() = *each.own->low_water;
             statistics.low_water = *each.own->low_water;
         }
@@ -278,8 +265,7 @@ void committer::settle(std::vector<hand_over>& work, std::vector<logged_message>
             each.done->set_value({});
     }
     committed_batch batch;
-    if (!logged.empty())
-    {
+    if (!logged.empty()) {
         last_.store(logged.back().sequence, std::memory_order_release);
         statistics.last_sequence = logged.back().sequence;
         batch = std::make_shared<std::vector<logged_message> const>(std::move(logged));
@@ -292,13 +278,11 @@ void committer::settle(std::vector<hand_over>& work, std::vector<logged_message>
 void committer::on_write_failed(rocksdb::Status const& status, std::vector<hand_over>& work, batch_results& results)
 {
     ++parts_.statistics.commit_failures;
-    if (is_no_space(status))
-    {
+    if (is_no_space(status)) {
         if (!needs_resume_.exchange(true))
             log_error("the disk of the store is full; durable publishes are refused until there is space",
                       {{"reason", status.ToString()}});
-    }
-    else
+    } else
         fail(status.ToString());
     for (auto& each : work)
         failed_ ? refuse(each, errc::store_failed, results) : postpone(each, results);
@@ -327,8 +311,7 @@ void committer::postpone(hand_over& work, batch_results& results)
     for (auto& op : work.ops)
         if (lets_go(op) && later.ops.size() < room)
             later.ops.push_back(std::move(op));
-        else
-        {
+        else {
             ++parts_.statistics.refused_full;
             if (op.ticket != 0)
                 results[work.shard].push_back({op.ticket, errc::store_full, 0});
@@ -344,8 +327,7 @@ void committer::postpone(hand_over& work, batch_results& results)
 void committer::notify(batch_results& results, committed_batch const& logged)
 {
     pending_bytes_ -= std::exchange(gathered_bytes_, 0);
-    for (std::size_t shard = 0; shard < shards_max; ++shard)
-    {
+    for (std::size_t shard = 0; shard < shards_max; ++shard) {
         auto* const listener = listeners_[shard].load();
         auto const batch = wants_log_[shard] ? logged : committed_batch{};
         if (listener != nullptr && (batch || !results[shard].empty()))

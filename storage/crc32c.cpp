@@ -11,8 +11,7 @@ constexpr std::uint32_t polynomial = 0x82F63B78;  // reflected
 constexpr std::array<std::uint32_t, 256> make_table()
 {
     std::array<std::uint32_t, 256> table{};
-    for (std::uint32_t i = 0; i < table.size(); ++i)
-    {
+    for (std::uint32_t i = 0; i < table.size(); ++i) {
         auto value = i;
         for (int bit = 0; bit < 8; ++bit)
             value = (value & 1U) != 0 ? value >> 1U ^ polynomial : value >> 1U;
@@ -34,8 +33,7 @@ std::uint32_t by_table(std::string_view bytes, std::uint32_t state) noexcept
 __attribute__((target("sse4.2"))) std::uint32_t by_instruction(std::string_view bytes, std::uint32_t state) noexcept
 {
     std::uint64_t wide = state;
-    while (bytes.size() >= 8)
-    {
+    while (bytes.size() >= 8) {
         std::uint64_t word = 0;
         std::memcpy(&word, bytes.data(), 8);
         wide = __builtin_ia32_crc32di(wide, word);

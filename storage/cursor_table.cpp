@@ -31,35 +31,27 @@ void cursor_table::apply(std::vector<store_op> const& ops)
 void cursor_table::apply_one(store_op const& op)
 {
     std::visit(
-        [this](auto const& what)
-        {
+        [this](auto const& what) {
             using op_type = std::decay_t<decltype(what)>;
-            if constexpr (std::is_same_v<op_type, put_session_op>)
-            {
+            if constexpr (std::is_same_v<op_type, put_session_op>) {
                 at(what.record.id);
                 apps_[slots_[what.record.id]] = what.record.app;
-            }
-            else if constexpr (std::is_same_v<op_type, erase_session_op>)
+            } else if constexpr (std::is_same_v<op_type, erase_session_op>)
                 erase(what.id);
             else if constexpr (std::is_same_v<op_type, put_subscription_op>)
                 put_subscription(what.id, what.what);
             else if constexpr (std::is_same_v<op_type, erase_subscription_op>)
                 erase_subscription(what.id, what.filter);
-            else if constexpr (std::is_same_v<op_type, cursor_op>)
-            {
+            else if constexpr (std::is_same_v<op_type, cursor_op>) {
                 if (auto const found = slots_.find(what.id); found != slots_.end())
                     entries_[found->second].cursor = what.cursor;
-            }
-            else if constexpr (std::is_same_v<op_type, put_inflight_op>)
+            } else if constexpr (std::is_same_v<op_type, put_inflight_op>)
                 put_inflight(what.id, what.record);
-            else if constexpr (std::is_same_v<op_type, erase_inflight_op>)
-            {
+            else if constexpr (std::is_same_v<op_type, erase_inflight_op>) {
                 auto const found = what.incoming ? inflight_.end() : inflight_.find(what.id);
                 if (found != inflight_.end() && found->second.erase(what.packet) > 0 && found->second.empty())
                     inflight_.erase(found);
-            }
-            else if constexpr (std::is_same_v<op_type, group_cursor_op>)
-            {
+            } else if constexpr (std::is_same_v<op_type, group_cursor_op>) {
                 if (what.erase)
                     groups_.erase(what.group);
                 else
@@ -89,12 +81,10 @@ void cursor_table::restore(recovered_group const& group)
 log_sequence cursor_table::lowest(log_sequence bound) const
 {
     auto lowest = bound;
-    for_each_entry(
-        [&](entry const& each)
-        {
-            if (!each.filters.empty())
-                lowest = std::min(lowest, std::max(each.cursor, each.begin));
-        });
+    for_each_entry([&](entry const& each) {
+        if (!each.filters.empty())
+            lowest = std::min(lowest, std::max(each.cursor, each.begin));
+    });
     std::lock_guard const lock{mutex_};
     for (auto const& [group, cursor] : groups_)
         lowest = std::min(lowest, cursor);
@@ -107,20 +97,17 @@ log_sequence cursor_table::lowest(log_sequence bound) const
 std::unordered_map<filter_hash, log_sequence> cursor_table::behind(log_sequence position) const
 {
     std::unordered_map<filter_hash, log_sequence> out;
-    auto const need = [&](filter_hash filter, log_sequence from)
-    {
+    auto const need = [&](filter_hash filter, log_sequence from) {
         auto const [at, added] = out.try_emplace(filter, from);
         if (!added)
             at->second = std::min(at->second, from);
     };
-    for_each_entry(
-        [&](entry const& each)
-        {
-            auto const from = std::max(each.cursor, each.begin);
-            if (from < position)
-                for (auto const filter : each.filters)
-                    need(filter, from);
-        });
+    for_each_entry([&](entry const& each) {
+        auto const from = std::max(each.cursor, each.begin);
+        if (from < position)
+            for (auto const filter : each.filters)
+                need(filter, from);
+    });
     std::lock_guard const lock{mutex_};
     for (auto const& [group, cursor] : groups_)
         if (cursor < position)
@@ -176,16 +163,12 @@ void cursor_table::erase(session_id id)
 cursor_table::entry& cursor_table::at(session_id id)
 {
     auto const [found, added] = slots_.try_emplace(id, 0);
-    if (added)
-    {
-        if (free_.empty())
-        {
+    if (added) {
+        if (free_.empty()) {
             found->second = entries_.size();
             entries_.emplace_back();
             apps_.push_back(default_app);
-        }
-        else
-        {
+        } else {
             found->second = free_.back();
             free_.pop_back();
             apps_[found->second] = default_app;
@@ -206,8 +189,7 @@ app_id cursor_table::app_of(session_id id) const
 template <class Visit>
 void cursor_table::for_each_entry(Visit&& visit) const
 {
-    for (std::size_t from = 0;; from += entries_per_slice)
-    {
+    for (std::size_t from = 0;; from += entries_per_slice) {
         std::lock_guard const lock{mutex_};
         if (from >= entries_.size())
             return;

@@ -28,7 +28,8 @@ public:
     [[nodiscard]] broker::log_sequence lowest(broker::log_sequence bound) const;
 
     // The filters of everybody who has not read up to `position`, each with the lowest position it is needed from.
-    [[nodiscard]] std::unordered_map<broker::filter_hash, broker::log_sequence> behind(broker::log_sequence position) const;
+    [[nodiscard]] std::unordered_map<broker::filter_hash, broker::log_sequence> behind(
+        broker::log_sequence position) const;
 
     [[nodiscard]] std::size_t sessions() const;
 
@@ -52,7 +53,7 @@ private:
     void for_each_entry(Visit&& visit) const;
 
     mutable std::mutex mutex_;
-    std::vector<entry> entries_;       // slots, so that a scan can pause
+    std::vector<entry> entries_;        // slots, so that a scan can pause
     std::vector<broker::app_id> apps_;  // by slot
     std::vector<std::size_t> free_;
     std::unordered_map<broker::session_id, std::size_t> slots_;

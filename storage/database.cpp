@@ -1,10 +1,13 @@
 #include "storage/database.hpp"
 
+#include "broker/log.hpp"
+
 #include "storage/key.hpp"
 #include "storage/trim_filter.hpp"
 
 #include <rocksdb/cache.h>
 #include <rocksdb/convenience.h>
+#include <rocksdb/listener.h>
 #include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_buffer_manager.h>
@@ -41,8 +44,9 @@ rocksdb::ColumnFamilyOptions small_rows(std::shared_ptr<rocksdb::TableFactory> c
 }
 
 // Keys arrive (nearly) in order within a prefix: the memtable remembers where the last one went.
-rocksdb::ColumnFamilyOptions trimmed_rows(std::shared_ptr<rocksdb::TableFactory> const& tables, std::size_t write_buffer,
-                                          std::size_t prefix_bytes, std::shared_ptr<rocksdb::CompactionFilterFactory> filter)
+rocksdb::ColumnFamilyOptions trimmed_rows(std::shared_ptr<rocksdb::TableFactory> const& tables,
+                                          std::size_t write_buffer, std::size_t prefix_bytes,
+                                          std::shared_ptr<rocksdb::CompactionFilterFactory> filter)
 {
     auto options = small_rows(tables, write_buffer);
     options.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(prefix_bytes));
@@ -53,14 +57,25 @@ rocksdb::ColumnFamilyOptions trimmed_rows(std::shared_ptr<rocksdb::TableFactory>
     return options;
 }
 
+// Recovery from a full disk is the maintenance thread's, in an order that keeps promises (docs/storage.md, "Failures").
+class no_own_recovery final : public rocksdb::EventListener
+{
+public:
+    void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status, bool* automatic) override
+    {
+        *automatic = false;
+    }
+};
+
 // The folder is ours alone: it holds what clients published.
 void make_folder(std::filesystem::path const& path)
 {
     std::error_code error;
     auto const created = std::filesystem::create_directories(path, error);
     if (error)
-        throw std::runtime_error{fmt::format("cannot create the data folder {}: {}; check [storage] path and its permissions",
-                                             path.string(), error.message())};
+        throw std::runtime_error{
+            fmt::format("cannot create the data folder {}: {}; check [storage] path and its permissions", path.string(),
+                        error.message())};
     if (created)
         ::chmod(path.c_str(), S_IRWXU);
 }
@@ -83,7 +98,8 @@ rocksdb::DBOptions database_options(store_settings const& settings, database_hoo
     options.create_if_missing = true;
     options.create_missing_column_families = true;
     options.paranoid_checks = true;
-    options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+    // An unfinished end is what a crash leaves behind; damage before the end is an error (the constructor says what follows).
+    options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
     options.max_total_wal_size = settings.wal_bytes_max;
     options.wal_bytes_per_sync = std::uint64_t{1} << 20;
     options.bytes_per_sync = std::uint64_t{1} << 20;
@@ -93,6 +109,7 @@ rocksdb::DBOptions database_options(store_settings const& settings, database_hoo
     options.allow_concurrent_memtable_write = false;  // one committer
     options.enable_write_thread_adaptive_yield = false;
     options.max_bgerror_resume_count = 0;  // a failed write or sync is never retried behind our back
+    options.listeners.push_back(std::make_shared<no_own_recovery>());
     options.stats_dump_period_sec = 0;
     options.stats_persist_period_sec = 0;
     options.info_log_level = rocksdb::WARN_LEVEL;
@@ -115,8 +132,7 @@ std::vector<rocksdb::ColumnFamilyDescriptor> column_descriptors(store_settings c
     auto const large = std::max<std::size_t>(settings.write_buffer_bytes / 4, 64 * 1024);
     auto const small = std::max<std::size_t>(settings.write_buffer_bytes / 8, 64 * 1024);
     std::vector<rocksdb::ColumnFamilyDescriptor> out;
-    for (std::size_t i = 0; i < column_count; ++i)
-    {
+    for (std::size_t i = 0; i < column_count; ++i) {
         auto const which = static_cast<column>(i);
         if (which == column::log)
             out.emplace_back(names[i], trimmed_rows(tables, large, 2, make_log_trim_filter(low_water)));
@@ -134,28 +150,34 @@ database::database(store_settings const& settings, database_hooks const& hooks)
     make_folder(settings.path);
     std::vector<rocksdb::ColumnFamilyHandle*> handles;
     rocksdb::DB* opened = nullptr;
-    auto const status = rocksdb::DB::Open(database_options(settings, hooks), settings.path.string(),
-                                          column_descriptors(settings, low_water_), &handles, &opened);
+    auto options = database_options(settings, hooks);
+    auto const columns = column_descriptors(settings, low_water_);
+    auto status = rocksdb::DB::Open(options, settings.path.string(), columns, &handles, &opened);
+    auto const damaged = status.IsCorruption() ? status.ToString() : std::string{};
+    if (!damaged.empty()) {
+        // If it is the write-ahead log, everything before the damage can be had; if it is not, this fails in the same way.
+        options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+        status = rocksdb::DB::Open(options, settings.path.string(), columns, &handles, &opened);
+    }
     if (!status.ok())
         throw std::runtime_error{advice(settings.path, status)};
     db_.reset(opened);
     std::copy(handles.begin(), handles.end(), columns_.begin());
-    try
-    {
+    try {
         load_meta();
-    }
-    catch (rocksdb::Status const& failed)
-    {
+    } catch (rocksdb::Status const& failed) {
         for (auto* handle : columns_)
             db_->DestroyColumnFamilyHandle(handle);
         throw std::runtime_error{advice(settings.path, failed)};
-    }
-    catch (...)
-    {
+    } catch (...) {
         for (auto* handle : columns_)
             db_->DestroyColumnFamilyHandle(handle);
         throw;
     }
+    if (!damaged.empty())
+        broker::log_error(
+            "the write-ahead log of the store is damaged; what was written after the damage is lost",
+            {{"path", settings.path.string()}, {"last_position_kept", last_at_open_}, {"reason", damaged}});
 }
 
 database::~database()
@@ -169,24 +191,21 @@ database::~database()
 // Checks the version and finds where the log ends.
 void database::load_meta()
 {
-    auto const get = [&](std::string_view name) -> std::optional<std::string>
-    {
+    auto const get = [&](std::string_view name) -> std::optional<std::string> {
         std::string value;
         auto const status = db_->Get({}, at(column::meta), rocksdb::Slice{name.data(), name.size()}, &value);
         if (!status.ok() && !status.IsNotFound())
             throw status;
         return status.ok() ? std::optional{value} : std::nullopt;
     };
-    if (auto const stored = get(key::schema_version))
-    {
+    if (auto const stored = get(key::schema_version)) {
         auto const version = key::parse_number(*stored);
         if (!version || *version > schema_version)
-            throw std::runtime_error{fmt::format("the store in {} was written by a newer version (schema {}, this one knows "
-                                                 "{}); start the newer version",
-                                                 db_->GetName(), version.value_or(0), schema_version)};
-    }
-    else
-    {
+            throw std::runtime_error{
+                fmt::format("the store in {} was written by a newer version (schema {}, this one knows "
+                            "{}); start the newer version",
+                            db_->GetName(), version.value_or(0), schema_version)};
+    } else {
         rocksdb::WriteBatch batch;
         auto const version = key::number(schema_version);
         batch.Put(at(column::meta), rocksdb::Slice{key::schema_version.data(), key::schema_version.size()},
@@ -212,8 +231,7 @@ void database::load_meta()
 std::uint64_t database::disk_bytes() const
 {
     std::uint64_t total = 0;
-    for (auto* handle : columns_)
-    {
+    for (auto* handle : columns_) {
         std::uint64_t files = 0;
         if (db_->GetIntProperty(handle, rocksdb::DB::Properties::kTotalSstFilesSize, &files))
             total += files;
@@ -232,15 +250,17 @@ std::string advice(std::filesystem::path const& path, rocksdb::Status const& sta
     auto const text = status.ToString();
     auto const where = path.string();
     if (text.find("LOCK") != std::string::npos && text.find("Permission") == std::string::npos)
-        return fmt::format("the store in {} is in use by another process; stop it or choose another [storage] path", where);
+        return fmt::format("the store in {} is in use by another process; stop it or choose another [storage] path",
+                           where);
     if (is_no_space(status))
         return fmt::format("the disk that holds the store in {} is full; free some space and start again", where);
     if (status.IsIOError() && text.find("Permission") != std::string::npos)
-        return fmt::format("no permission to use the store in {} ({}); give the folder to the user that runs the broker", where,
-                           text);
-    return fmt::format("the store in {} cannot be read ({}); run 'fulmar store check', then 'fulmar store repair', or restore "
-                       "a backup",
-                       where, text);
+        return fmt::format(
+            "no permission to use the store in {} ({}); give the folder to the user that runs the broker", where, text);
+    return fmt::format(
+        "the store in {} cannot be read ({}); run 'fulmar store check', then 'fulmar store repair', or restore "
+        "a backup",
+        where, text);
 }
 
 }  // namespace fulmar::storage

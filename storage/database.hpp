@@ -20,8 +20,7 @@
 
 namespace fulmar::storage {
 
-enum class column : std::uint8_t
-{
+enum class column : std::uint8_t {
     meta,  // RocksDB's "default"
     log,
     index,
@@ -45,8 +44,9 @@ struct disk_space
 // What tests replace: the file system underneath, and the answer to "how much space is left?".
 struct database_hooks
 {
-    rocksdb::Env* env = nullptr;  // null: the real one
+    rocksdb::Env* env = nullptr;                       // null: the real one
     std::function<std::optional<disk_space>()> space;  // empty: statvfs
+    bool flush_at_close = true;
 };
 
 inline constexpr std::uint32_t schema_version = 1;
@@ -69,7 +69,9 @@ public:
     {
         return columns_[static_cast<std::size_t>(which)];
     }
-    [[nodiscard]] std::unique_ptr<rocksdb::Iterator> iterate(column which, rocksdb::ReadOptions const& options = {}) const
+    [[nodiscard]] std::vector<rocksdb::ColumnFamilyHandle*> all() const { return {columns_.begin(), columns_.end()}; }
+    [[nodiscard]] std::unique_ptr<rocksdb::Iterator> iterate(column which,
+                                                             rocksdb::ReadOptions const& options = {}) const
     {
         return std::unique_ptr<rocksdb::Iterator>{db_->NewIterator(options, at(which))};
     }

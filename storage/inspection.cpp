@@ -73,26 +73,26 @@ rocksdb::Status open(std::filesystem::path const& folder, access how, opened_dat
 bool drop_damaged_rows(std::filesystem::path const& folder, store_report& done)
 {
     opened_database opened;
-    if (auto const status = open(folder, access::write, opened); !status.ok())
-    {
+    if (auto const status = open(folder, access::write, opened); !status.ok()) {
         done.repairs.push_back("the database does not open: " + status.ToString());
         return false;
     }
     store_report found;
     rocksdb::WriteBatch batch;
-    auto const readable = survey({*opened.db, opened.columns}, found, [&](rocksdb::ColumnFamilyHandle* where, rocksdb::Slice key)
-                                 { batch.Delete(where, key).PermitUncheckedError(); });
-    if (!readable)
-    {
+    auto const readable =
+        survey({*opened.db, opened.columns}, found, [&](rocksdb::ColumnFamilyHandle* where, rocksdb::Slice key) {
+            batch.Delete(where, key).PermitUncheckedError();
+        });
+    if (!readable) {
         done.repairs.insert(done.repairs.end(), found.problems.begin(), found.problems.end());
         return false;
     }
     // No position may be given twice: sessions would take new messages for read ones.
-    if (found.furthest > found.last)
-    {
+    if (found.furthest > found.last) {
         auto const end = key::number(found.furthest);
-        batch.Put(opened.columns[0], rocksdb::Slice{key::log_end.data(), key::log_end.size()},
-                  rocksdb::Slice{end.bytes.data(), end.bytes.size()})
+        batch
+            .Put(opened.columns[0], rocksdb::Slice{key::log_end.data(), key::log_end.size()},
+                 rocksdb::Slice{end.bytes.data(), end.bytes.size()})
             .PermitUncheckedError();
     }
     if (batch.Count() == 0)
@@ -113,8 +113,7 @@ bool rebuild(std::filesystem::path const& folder, store_report& done)
     settings.path = folder;
     auto const columns = column_descriptors(settings, std::make_shared<std::atomic<broker::log_sequence>>(0));
     auto const status = rocksdb::RepairDB(folder.string(), database_options(settings, {}), columns);
-    if (!status.ok())
-    {
+    if (!status.ok()) {
         done.repairs.push_back("the files could not be put together again: " + status.ToString());
         return false;
     }
@@ -140,25 +139,20 @@ store_report check(std::filesystem::path const& path)
 {
     store_report report;
     auto const folder = folder_of(path);
-    if (!exists(folder / "CURRENT"))
-    {
+    if (!exists(folder / "CURRENT")) {
         report.problem(fmt::format("there is no store in {}", folder.string()));
         return report;
     }
-    try
-    {
+    try {
         held_lock const lock{folder};
         opened_database opened;
         if (auto const status = open(folder, access::read, opened); !status.ok())
             report.problem(advice(folder, status));
-        else
-        {
+        else {
             report.opened = true;
             survey({*opened.db, opened.columns}, report, {});
         }
-    }
-    catch (std::runtime_error const& problem)
-    {
+    } catch (std::runtime_error const& problem) {
         report.problem(problem.what());
     }
     return report;
@@ -168,12 +162,9 @@ store_report repair(std::filesystem::path const& path)
 {
     store_report done;
     auto const folder = folder_of(path);
-    try
-    {
+    try {
         held_lock const in_use{folder};
-    }
-    catch (std::runtime_error const& problem)
-    {
+    } catch (std::runtime_error const& problem) {
         done.problem(problem.what());
         return done;
     }
@@ -189,10 +180,11 @@ void print(store_report const& report, std::ostream& out)
     for (auto const& line : report.repairs)
         out << "repair: " << line << '\n';
     if (report.opened)
-        out << fmt::format("log: {} records, {} bytes, positions {} to {}; index: {} entries\n"
-                           "sessions: {}, subscriptions: {}, cursors: {}, in flight: {}, shared subscriptions: {}, retained: {}\n",
-                           report.records, report.record_bytes, report.low_water + 1, report.last, report.index_entries,
-                           report.sessions, report.subscriptions, report.cursors, report.inflight, report.groups, report.retained);
+        out << fmt::format(
+            "log: {} records, {} bytes, positions {} to {}; index: {} entries\n"
+            "sessions: {}, subscriptions: {}, cursors: {}, in flight: {}, shared subscriptions: {}, retained: {}\n",
+            report.records, report.record_bytes, report.low_water + 1, report.last, report.index_entries,
+            report.sessions, report.subscriptions, report.cursors, report.inflight, report.groups, report.retained);
     if (report.remains > 0)
         out << fmt::format("{} rows of erased sessions are left; the next start removes them\n", report.remains);
     for (auto const& line : report.problems)

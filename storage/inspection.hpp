@@ -33,14 +33,14 @@ struct store_report
     std::uint64_t retained = 0;
     broker::log_sequence low_water = 0;
     broker::log_sequence last = 0;
-    broker::log_sequence furthest = 0;   // what any session has read
+    broker::log_sequence furthest = 0;  // what any session has read
 
-    std::uint64_t damaged_rows = 0;      // do not decode, or fail their checksum
-    std::uint64_t missing_records = 0;   // the index names them, the log does not have them
-    std::uint64_t remains = 0;           // rows of sessions that were erased: harmless, removed at the next start
+    std::uint64_t damaged_rows = 0;     // do not decode, or fail their checksum
+    std::uint64_t missing_records = 0;  // the index names them, the log does not have them
+    std::uint64_t remains = 0;          // rows of sessions that were erased: harmless, removed at the next start
     std::uint64_t problem_count = 0;
-    std::vector<std::string> problems;   // one line each; the first problems_max
-    std::vector<std::string> repairs;    // what repair did
+    std::vector<std::string> problems;  // one line each; the first problems_max
+    std::vector<std::string> repairs;   // what repair did
     bool opened = false;
 
     [[nodiscard]] bool sound() const noexcept { return opened && problem_count == 0; }

@@ -9,8 +9,7 @@ namespace {
 template <class Integer>
 void put(char* at, Integer value) noexcept
 {
-    for (std::size_t i = sizeof(Integer); i-- > 0;)
-    {
+    for (std::size_t i = sizeof(Integer); i-- > 0;) {
         at[i] = static_cast<char>(value & 0xFF);
         value = static_cast<Integer>(value >> 8U);
     }

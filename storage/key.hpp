@@ -36,7 +36,8 @@ struct index_entry
 
 // sessions, cursors: session id u64
 [[nodiscard]] fixed<8> session(broker::session_id id) noexcept;
-[[nodiscard]] std::optional<broker::session_id> parse_session(std::string_view key) noexcept;  // also a longer key's prefix
+[[nodiscard]] std::optional<broker::session_id> parse_session(
+    std::string_view key) noexcept;  // also a longer key's prefix
 
 // subscriptions: session id u64, filter
 [[nodiscard]] std::string subscription(broker::session_id id, std::string_view filter);

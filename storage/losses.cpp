@@ -15,8 +15,7 @@ std::vector<loss> losses::add(filter_hash filter, loss what)
     std::lock_guard const lock{mutex_};
     auto& list = by_filter_[filter];
     list.push_back(what);
-    if (list.size() > losses_per_filter)
-    {
+    if (list.size() > losses_per_filter) {
         list[1].after = list[0].after;
         list[1].messages += list[0].messages;
         list.erase(list.begin());
@@ -28,14 +27,12 @@ std::vector<filter_hash> losses::forget(log_sequence lowest)
 {
     std::lock_guard const lock{mutex_};
     std::vector<filter_hash> gone;
-    std::erase_if(by_filter_,
-                  [&](auto const& each)
-                  {
-                      if (!each.second.empty() && each.second.back().upto > lowest)
-                          return false;
-                      gone.push_back(each.first);
-                      return true;
-                  });
+    std::erase_if(by_filter_, [&](auto const& each) {
+        if (!each.second.empty() && each.second.back().upto > lowest)
+            return false;
+        gone.push_back(each.first);
+        return true;
+    });
     return gone;
 }
 

@@ -26,7 +26,8 @@ std::optional<disk_space> space_of(std::filesystem::path const& path)
     struct statvfs answer = {};
     if (::statvfs(path.c_str(), &answer) != 0)
         return std::nullopt;
-    return disk_space{std::uint64_t{answer.f_bavail} * answer.f_frsize, std::uint64_t{answer.f_blocks} * answer.f_frsize};
+    return disk_space{std::uint64_t{answer.f_bavail} * answer.f_frsize,
+                      std::uint64_t{answer.f_blocks} * answer.f_frsize};
 }
 
 }  // namespace
@@ -61,8 +62,7 @@ void maintenance::run()
 {
     std::chrono::milliseconds const interval{parts_.settings.maintenance_interval_ms};
     std::unique_lock lock{mutex_};
-    while (!wake_.wait_for(lock, interval, [&] { return closing_; }))
-    {
+    while (!wake_.wait_for(lock, interval, [&] { return closing_; })) {
         lock.unlock();
         run_once();
         lock.lock();
@@ -120,13 +120,11 @@ void maintenance::resume()
         status = db.Put(synced, parts_.data.at(column::meta), slice(key::resume_marker),
                         slice(key::number(parts_.clock.wall()).view()));
     if (status.ok())
-        status = db.Flush({}, parts_.data.at(column::meta));
-    if (status.ok())
-    {
+        status = db.Flush({}, parts_.data.all());
+    if (status.ok()) {
         ++parts_.statistics.resumes;
         commits_.resumed();
-    }
-    else if (!is_no_space(status))
+    } else if (!is_no_space(status) && !status.IsBusy())  // busy: being resumed already; ask again next time
         commits_.fail(status.ToString());
 }
 
@@ -171,11 +169,9 @@ void maintenance::account_losses(log_sequence low_water, log_sequence target, ho
 {
     std::uint64_t total = 0;
     auto const index = parts_.data.iterate(column::index);
-    for (auto const& [filter, needed_from] : parts_.cursors.behind(target))
-    {
+    for (auto const& [filter, needed_from] : parts_.cursors.behind(target)) {
         loss lost{std::max(low_water, needed_from), target, 0};
-        for (index->Seek(slice(key::index(filter, lost.after + 1).view())); index->Valid(); index->Next())
-        {
+        for (index->Seek(slice(key::index(filter, lost.after + 1).view())); index->Valid(); index->Next()) {
             auto const entry = key::parse_index({index->key().data(), index->key().size()});
             if (!entry || entry->filter != filter || entry->sequence > target)
                 break;
@@ -196,8 +192,7 @@ void maintenance::account_losses(log_sequence low_water, log_sequence target, ho
 void maintenance::erase_remains()
 {
     auto const erased = commits_.take_erased();
-    for (std::size_t from = 0; from < erased.size(); from += sessions_per_batch)
-    {
+    for (std::size_t from = 0; from < erased.size(); from += sessions_per_batch) {
         housekeeping own;
         for (auto i = from; i < std::min(erased.size(), from + sessions_per_batch); ++i)
             collect_remains(erased[i], own);
@@ -209,10 +204,10 @@ void maintenance::erase_remains()
 void maintenance::collect_remains(session_id id, housekeeping& own) const
 {
     auto const prefix = key::session(id);
-    for (auto const where : {column::subscriptions, column::inflight})
-    {
+    for (auto const where : {column::subscriptions, column::inflight}) {
         auto const rows = parts_.data.iterate(where);
-        for (rows->Seek(slice(prefix.view())); rows->Valid() && rows->key().starts_with(slice(prefix.view())); rows->Next())
+        for (rows->Seek(slice(prefix.view())); rows->Valid() && rows->key().starts_with(slice(prefix.view()));
+             rows->Next())
             own.row_erases.emplace_back(where, rows->key().ToString());
     }
 }

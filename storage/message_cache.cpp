@@ -16,16 +16,14 @@ void message_cache::add(std::span<logged_message const> messages)
     std::lock_guard const lock{mutex_};
     if (slots_.empty())
         slots_.resize(slot_count);
-    for (auto const& each : messages)
-    {
+    for (auto const& each : messages) {
         auto& slot = slots_[each.sequence % slot_count];
         if (slot.sequence == each.sequence)
             continue;
         auto const footprint = each.message->footprint();
         if (footprint > bytes_max_ / 8)
             continue;
-        if (slot.message)
-        {
+        if (slot.message) {
             bytes_ -= slot.message->footprint();
             evicted.push_back(std::move(slot.message));
         }
@@ -34,8 +32,7 @@ void message_cache::add(std::span<logged_message const> messages)
         if (bytes_ > bytes_max_ && hand_ == each.sequence % slot_count)
             hand_ = (hand_ + 1) % slot_count;  // never the one just added
         for (; bytes_ > bytes_max_; hand_ = (hand_ + 1) % slot_count)
-            if (auto& oldest = slots_[hand_]; oldest.message)
-            {
+            if (auto& oldest = slots_[hand_]; oldest.message) {
                 bytes_ -= oldest.message->footprint();
                 evicted.push_back(std::move(oldest.message));
                 oldest = {};
@@ -50,8 +47,7 @@ std::size_t message_cache::find(std::span<logged_message> wanted) const
     if (slots_.empty())
         return 0;
     for (auto& each : wanted)
-        if (auto const& slot = slots_[each.sequence % slot_count]; slot.sequence == each.sequence)
-        {
+        if (auto const& slot = slots_[each.sequence % slot_count]; slot.sequence == each.sequence) {
             each.message = slot.message;
             ++found;
         }

@@ -15,8 +15,8 @@ using namespace broker;
 
 namespace {
 
-constexpr std::size_t candidates_slack = 4;   // raw entries kept per wanted message before duplicates are dropped
-constexpr int steps_before_seek = 16;         // walking this far costs less than a seek
+constexpr std::size_t candidates_slack = 4;  // raw entries kept per wanted message before duplicates are dropped
+constexpr int steps_before_seek = 16;        // walking this far costs less than a seek
 
 rocksdb::Slice slice(std::string_view text) { return {text.data(), text.size()}; }
 
@@ -36,8 +36,7 @@ queue_page queue_scan::page(queue_read const& request, log_sequence end)
     auto const all_found = find_candidates(std::max<std::size_t>(1, request.messages_max), end);
     if (!failed_)
         fetch();
-    if (failed_)
-    {
+    if (failed_) {
         page.error = errc::store_failed;
         page.gap = 0;
         return page;
@@ -52,12 +51,12 @@ void queue_scan::find_sources(queue_read const& request, queue_page& page)
     sources_.clear();
     auto const low_water = parts_.data.low_water().load();
     auto const may_have_lost = !lost_.empty();
-    for (auto const& each : request.filters)
-    {
+    for (auto const& each : request.filters) {
         auto const shared = parse_shared(each.filter);
         auto const hash = hash_filter(each.app, each.filter);
         auto const position = std::max(request.after, each.begin);
-        sources_.push_back({&each, shared ? shared->filter : std::string_view{each.filter}, hash, std::max(position, low_water)});
+        sources_.push_back(
+            {&each, shared ? shared->filter : std::string_view{each.filter}, hash, std::max(position, low_water)});
         if (may_have_lost && position < low_water)
             page.gap += lost_.after(hash, position);
     }
@@ -76,18 +75,16 @@ void queue_scan::keep_newest(queue_read const& request, log_sequence end, queue_
         return;
     std::vector<log_sequence> newest;
     std::uint64_t total = 0;
-    auto const cut = [&]
-    {
+    auto const cut = [&] {
         if (newest.size() <= most)
             return;
-        std::nth_element(newest.begin(), newest.begin() + static_cast<std::ptrdiff_t>(most) - 1, newest.end(), std::greater<>{});
+        std::nth_element(newest.begin(), newest.begin() + static_cast<std::ptrdiff_t>(most) - 1, newest.end(),
+                         std::greater<>{});
         newest.resize(most);
     };
     auto const index = parts_.data.iterate(column::index);
-    for (auto const& each : sources_)
-    {
-        for (index->SeekForPrev(slice(key::index(each.hash, end).view())); index->Valid(); index->Prev())
-        {
+    for (auto const& each : sources_) {
+        for (index->SeekForPrev(slice(key::index(each.hash, end).view())); index->Valid(); index->Prev()) {
             auto const entry = key::parse_index({index->key().data(), index->key().size()});
             if (!entry || entry->filter != each.hash || entry->sequence <= each.from)
                 break;
@@ -115,34 +112,30 @@ bool queue_scan::find_candidates(std::size_t limit, log_sequence end)
     auto const index = parts_.data.iterate(column::index, options);
     auto last_wanted = end;
     auto complete = true;
-    for (std::uint32_t i = 0; i < sources_.size(); ++i)
-    {
+    for (std::uint32_t i = 0; i < sources_.size(); ++i) {
         auto const& from = sources_[i];
         if (from.from >= last_wanted)
             continue;
         std::size_t taken = 0;
-        for (index->Seek(slice(key::index(from.hash, from.from + 1).view())); index->Valid(); index->Next())
-        {
+        for (index->Seek(slice(key::index(from.hash, from.from + 1).view())); index->Valid(); index->Next()) {
             auto const entry = key::parse_index({index->key().data(), index->key().size()});
             if (!entry || entry->filter != from.hash || entry->sequence > last_wanted)
                 break;
             // Each stream alone gives `limit` distinct positions; what follows cannot be among the first.
-            if (++taken > limit)
-            {
+            if (++taken > limit) {
                 complete = false;
                 break;
             }
             candidates_.push_back({entry->sequence, i});
         }
-        if (!index->status().ok())
-        {
-            log_error("the index of the log cannot be read; run 'fulmar store check'", {{"reason", index->status().ToString()}});
+        if (!index->status().ok()) {
+            log_error("the index of the log cannot be read; run 'fulmar store check'",
+                      {{"reason", index->status().ToString()}});
             failed_ = true;
             return false;
         }
         if (candidates_.size() > limit * candidates_slack || i + 1 == sources_.size())
-            if (!keep_first(limit))
-            {
+            if (!keep_first(limit)) {
                 complete = false;
                 last_wanted = candidates_.back().sequence;
             }
@@ -153,16 +146,16 @@ bool queue_scan::find_candidates(std::size_t limit, log_sequence end)
 // Sorts and cuts to `limit` distinct positions. False: something was cut.
 bool queue_scan::keep_first(std::size_t limit)
 {
-    auto const before = [](candidate const& a, candidate const& b)
-    { return a.sequence != b.sequence ? a.sequence < b.sequence : a.source < b.source; };
+    auto const before = [](candidate const& a, candidate const& b) {
+        return a.sequence != b.sequence ? a.sequence < b.sequence : a.source < b.source;
+    };
     if (!std::is_sorted(candidates_.begin(), candidates_.end(), before))
         std::sort(candidates_.begin(), candidates_.end(), before);
     if (candidates_.size() <= limit)
         return true;
     std::size_t distinct = 0;
     for (std::size_t i = 0; i < candidates_.size(); ++i)
-        if ((i == 0 || candidates_[i].sequence != candidates_[i - 1].sequence) && ++distinct > limit)
-        {
+        if ((i == 0 || candidates_[i].sequence != candidates_[i - 1].sequence) && ++distinct > limit) {
             candidates_.resize(i);
             return false;
         }
@@ -184,12 +177,12 @@ void queue_scan::fetch()
     std::vector<logged_message> decoded;
     auto const log = parts_.data.iterate(column::log);
     auto positioned = false;
-    for (auto& each : messages_)
-    {
+    for (auto& each : messages_) {
         if (each.message)
             continue;
         auto const wanted = key::log(each.sequence);
-        for (int step = 0; positioned && step < steps_before_seek && log->Valid() && log->key().compare(slice(wanted.view())) < 0;
+        for (int step = 0;
+             positioned && step < steps_before_seek && log->Valid() && log->key().compare(slice(wanted.view())) < 0;
              ++step)
             log->Next();
         if (!positioned || !log->Valid() || log->key().compare(slice(wanted.view())) != 0)
@@ -217,19 +210,16 @@ void queue_scan::fill(queue_read const& request, log_sequence end, bool all_foun
     auto const now = parts_.clock.wall();
     std::size_t bytes = 0;
     std::size_t first = 0;
-    for (auto& each : messages_)
-    {
+    for (auto& each : messages_) {
         auto last = first;
         while (last < candidates_.size() && candidates_[last].sequence == each.sequence)
             ++last;
         if (!each.message)
             count_missing(each.sequence, page);
-        else if (wanted(first, last, *each.message))
-        {
+        else if (wanted(first, last, *each.message)) {
             if (!request.include_expired && each.message->expired(now))
                 ++page.expired;
-            else
-            {
+            else {
                 auto const footprint = each.message->footprint();
                 if (bytes > 0 && bytes + footprint > request.bytes_max)
                     return;
@@ -240,8 +230,7 @@ void queue_scan::fill(queue_read const& request, log_sequence end, bool all_foun
         page.reached = std::max(page.reached, candidates_[first].sequence);
         first = last;
     }
-    if (all_found)
-    {
+    if (all_found) {
         page.reached = std::max(page.reached, end);
         page.complete = true;
     }
@@ -250,8 +239,7 @@ void queue_scan::fill(queue_read const& request, log_sequence end, bool all_foun
 // Two filters with one hash share a stream: the topic tells them apart.
 bool queue_scan::wanted(std::size_t first, std::size_t last, message const& m) const
 {
-    for (auto i = first; i < last; ++i)
-    {
+    for (auto i = first; i < last; ++i) {
         auto const& from = sources_[candidates_[i].source];
         if (from.filter->app == m.app && (from.inner == m.topic() || matches(from.inner, m.topic())))
             return true;

@@ -50,7 +50,7 @@ private:
     store_parts parts_;
     losses const& lost_;
     std::vector<source> sources_;
-    std::vector<candidate> candidates_;            // by sequence
+    std::vector<candidate> candidates_;             // by sequence
     std::vector<broker::logged_message> messages_;  // one per distinct sequence; null: not there
     bool failed_ = false;
 };

@@ -9,8 +9,7 @@ using namespace broker;
 reader::reader(store_parts const& parts, losses const& lost, committer& commits, unsigned threads)
     : parts_{parts}, lost_{lost}, commits_{commits}
 {
-    for (unsigned i = 0; i < std::max(1U, threads); ++i)
-    {
+    for (unsigned i = 0; i < std::max(1U, threads); ++i) {
         auto& own = *lanes_.emplace_back(std::make_unique<lane>());
         own.thread = std::thread{[this, &own] { run(own); }};
     }
@@ -32,8 +31,7 @@ void reader::read(shard_id shard, queue_read request)
 
 void reader::close()
 {
-    for (auto& each : lanes_)
-    {
+    for (auto& each : lanes_) {
         {
             std::lock_guard const lock{each->mutex};
             each->closing = true;
@@ -48,8 +46,7 @@ void reader::close()
 void reader::run(lane& own)
 {
     queue_scan scan{parts_, lost_};
-    for (;;)
-    {
+    for (;;) {
         job next;
         {
             std::unique_lock lock{own.mutex};

@@ -22,8 +22,7 @@ constexpr unsigned has_properties = 0x40;
 
 void put_varint(std::string& out, std::uint64_t value)
 {
-    while (value >= 0x80)
-    {
+    while (value >= 0x80) {
         out.push_back(static_cast<char>(value | 0x80U));
         value >>= 7U;
     }
@@ -54,8 +53,7 @@ void put_properties(std::string& out, message_properties const& p)
     put_text(out, p.content_type);
     put_text(out, p.response_topic);
     put_varint(out, p.user.size());
-    for (auto const& [name, value] : p.user)
-    {
+    for (auto const& [name, value] : p.user) {
         put_text(out, name);
         put_text(out, value);
     }
@@ -75,8 +73,7 @@ public:
     std::uint64_t varint() noexcept
     {
         std::uint64_t value = 0;
-        for (unsigned shift = 0; shift < 64; shift += 7)
-        {
+        for (unsigned shift = 0; shift < 64; shift += 7) {
             auto const next = byte();
             value |= std::uint64_t{next & 0x7FU} << shift;
             if ((next & 0x80U) == 0)
@@ -100,8 +97,7 @@ public:
     }
     std::string_view take(std::uint64_t size) noexcept
     {
-        if (!ok_ || size > rest_.size())
-        {
+        if (!ok_ || size > rest_.size()) {
             ok_ = false;
             return {};
         }
@@ -129,8 +125,7 @@ std::unique_ptr<message_properties const> take_properties(field_reader& in)
         out->correlation_data = in.text();
     out->content_type = in.text();
     out->response_topic = in.text();
-    for (auto left = in.varint(); left > 0 && in.ok(); --left)
-    {
+    for (auto left = in.varint(); left > 0 && in.ok(); --left) {
         auto name = in.text();
         auto value = in.text();
         out->user.push_back({std::move(name), std::move(value)});

@@ -19,8 +19,9 @@ std::string_view view(rocksdb::Slice slice) { return {slice.data(), slice.size()
 
 [[noreturn]] void damaged(store_parts const& parts, column where)
 {
-    throw std::runtime_error{advice(parts.settings.path,
-                                    rocksdb::Status::Corruption(std::string{"a row of "} + to_string(where) + " does not decode"))};
+    throw std::runtime_error{
+        advice(parts.settings.path,
+               rocksdb::Status::Corruption(std::string{"a row of "} + to_string(where) + " does not decode"))};
 }
 
 // A cursor over one column. Throws when it ends for another reason than the end.
@@ -75,7 +76,8 @@ public:
 
     void add(rows const& row)
     {
-        auto const status = batch_.Delete(parts_.data.at(row.where()), rocksdb::Slice{row.key().data(), row.key().size()});
+        auto const status =
+            batch_.Delete(parts_.data.at(row.where()), rocksdb::Slice{row.key().data(), row.key().size()});
         if (status.ok() && batch_.Count() >= static_cast<int>(remains_per_batch))
             flush();
     }
@@ -114,38 +116,31 @@ void recover_sessions(store_parts const& parts, recovery_sink const& sink)
     rows cursors{parts, column::cursors};
     rows inflight{parts, column::inflight};
     remains gone{parts};
-    for (; sessions.valid(); sessions.next())
-    {
+    for (; sessions.valid(); sessions.next()) {
         auto record = decode_session(sessions.session(), sessions.value());
         if (!record)
             damaged(parts, column::sessions);
         recovered_session found{std::move(*record), {}, {}, 0};
         auto const id = found.record.id;
-        take_rows(subscriptions, id, gone,
-                  [&](rows const& row)
-                  {
-                      auto what = decode_subscription(key::subscription_filter(row.key()), row.value());
-                      if (!what)
-                          damaged(parts, column::subscriptions);
-                      found.subscriptions.push_back(std::move(*what));
-                  });
-        take_rows(cursors, id, gone,
-                  [&](rows const& row)
-                  {
-                      auto const cursor = key::parse_number(row.value());
-                      if (!cursor)
-                          damaged(parts, column::cursors);
-                      found.cursor = *cursor;
-                  });
-        take_rows(inflight, id, gone,
-                  [&](rows const& row)
-                  {
-                      auto const entry = key::parse_inflight(row.key());
-                      auto const what = entry ? decode_inflight(entry->packet, row.value()) : std::nullopt;
-                      if (!what)
-                          damaged(parts, column::inflight);
-                      found.inflight.push_back(*what);
-                  });
+        take_rows(subscriptions, id, gone, [&](rows const& row) {
+            auto what = decode_subscription(key::subscription_filter(row.key()), row.value());
+            if (!what)
+                damaged(parts, column::subscriptions);
+            found.subscriptions.push_back(std::move(*what));
+        });
+        take_rows(cursors, id, gone, [&](rows const& row) {
+            auto const cursor = key::parse_number(row.value());
+            if (!cursor)
+                damaged(parts, column::cursors);
+            found.cursor = *cursor;
+        });
+        take_rows(inflight, id, gone, [&](rows const& row) {
+            auto const entry = key::parse_inflight(row.key());
+            auto const what = entry ? decode_inflight(entry->packet, row.value()) : std::nullopt;
+            if (!what)
+                damaged(parts, column::inflight);
+            found.inflight.push_back(*what);
+        });
         parts.cursors.restore(found);
         if (sink.session)
             sink.session(std::move(found));
@@ -157,8 +152,7 @@ void recover_sessions(store_parts const& parts, recovery_sink const& sink)
 
 void recover_groups(store_parts const& parts, recovery_sink const& sink)
 {
-    for (rows groups{parts, column::groups}; groups.valid(); groups.next())
-    {
+    for (rows groups{parts, column::groups}; groups.valid(); groups.next()) {
         auto const hash = key::parse_group(groups.key());
         auto found = hash ? decode_group(*hash, groups.value()) : std::nullopt;
         if (!found)
@@ -173,8 +167,7 @@ void recover_retained(store_parts const& parts, recovery_sink const& sink)
 {
     auto const now = parts.clock.wall();
     std::uint64_t bad = 0;
-    for (rows retained{parts, column::retained}; retained.valid(); retained.next())
-    {
+    for (rows retained{parts, column::retained}; retained.valid(); retained.next()) {
         auto m = decode_record({retained.value().data(), retained.value().size()});
         if (!m || key::retained((*m)->app, (*m)->topic()) != retained.key())
             ++bad;
@@ -191,17 +184,13 @@ void recover_retained(store_parts const& parts, recovery_sink const& sink)
 
 void recover_bookkeeping(store_parts const& parts, losses& lost)
 {
-    for (rows meta{parts, column::meta}; meta.valid(); meta.next())
-    {
-        if (auto const sequence = key::parse_suffix(meta.key(), key::checkpoint_prefix))
-        {
+    for (rows meta{parts, column::meta}; meta.valid(); meta.next()) {
+        if (auto const sequence = key::parse_suffix(meta.key(), key::checkpoint_prefix)) {
             auto const stored = decode_checkpoint(*sequence, meta.value());
             if (!stored)
                 damaged(parts, column::meta);
             parts.retention.restore(*stored);
-        }
-        else if (auto const filter = key::parse_suffix(meta.key(), key::lost_prefix))
-        {
+        } else if (auto const filter = key::parse_suffix(meta.key(), key::lost_prefix)) {
             auto stored = decode_losses(meta.value());
             if (!stored)
                 damaged(parts, column::meta);

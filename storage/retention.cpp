@@ -20,10 +20,10 @@ std::uint64_t step_of(std::uint64_t limit, std::uint64_t smallest, std::uint64_t
 }  // namespace
 
 retention::retention(store_settings const& settings)
-    : age_ms_{settings.retention_age_s * 1000}
-    , bytes_max_{settings.retention_bytes}
-    , bytes_step_{step_of(settings.retention_bytes, 1, step_bytes_max)}
-    , age_step_ms_{step_of(settings.retention_age_s * 1000, 1, step_ms_max)}
+    : age_ms_{settings.retention_age_s * 1000},
+      bytes_max_{settings.retention_bytes},
+      bytes_step_{step_of(settings.retention_bytes, 1, step_bytes_max)},
+      age_step_ms_{step_of(settings.retention_age_s * 1000, 1, step_ms_max)}
 {
 }
 
@@ -63,8 +63,7 @@ log_sequence retention::exceeded(wall_ms now) const
 {
     std::lock_guard const lock{mutex_};
     log_sequence upto = 0;
-    for (auto const& at : checkpoints_)
-    {
+    for (auto const& at : checkpoints_) {
         auto const too_old = age_ms_ != 0 && at.committed_at + age_ms_ <= now;
         auto const too_much = bytes_max_ != 0 && end_.record_bytes - at.record_bytes >= bytes_max_;
         if (!too_old && !too_much)
@@ -79,8 +78,7 @@ std::vector<log_sequence> retention::forget(log_sequence low_water)
     std::lock_guard const lock{mutex_};
     std::vector<log_sequence> gone;
     // The newest one at or before the low water stays: it tells how many bytes there were.
-    while (checkpoints_.size() > 1 && checkpoints_[1].sequence <= low_water)
-    {
+    while (checkpoints_.size() > 1 && checkpoints_[1].sequence <= low_water) {
         gone.push_back(checkpoints_.front().sequence);
         checkpoints_.pop_front();
     }
@@ -97,8 +95,7 @@ std::uint64_t retention::bytes_after(log_sequence low_water) const
     for (auto const& at : checkpoints_)
         if (at.sequence <= low_water)
             before = at;
-        else
-        {
+        else {
             after = at;
             break;
         }
@@ -107,8 +104,8 @@ std::uint64_t retention::bytes_after(log_sequence low_water) const
     // Within a step the bytes are taken as evenly spread.
     auto const part = static_cast<double>(low_water - before.sequence) /
                       static_cast<double>(std::max<log_sequence>(1, after.sequence - before.sequence));
-    auto const gone = static_cast<double>(before.record_bytes) +
-                      part * static_cast<double>(after.record_bytes - before.record_bytes);
+    auto const gone =
+        static_cast<double>(before.record_bytes) + part * static_cast<double>(after.record_bytes - before.record_bytes);
     return end_.record_bytes - std::min(end_.record_bytes, static_cast<std::uint64_t>(gone));
 }
 

@@ -8,14 +8,15 @@ namespace fulmar::storage {
 using namespace broker;
 
 rocks_store::rocks_store(store_settings const& settings, broker::clock const& clock, database_hooks const& hooks)
-    : settings_{settings}
-    , clock_{clock}
-    , database_{settings_, hooks}
-    , cache_{settings_.message_cache_bytes}
-    , retention_{settings_}
-    , committer_{recovered_parts()}
-    , reader_{parts(), losses_, committer_, settings_.readers}
-    , maintenance_{parts(), hooks, losses_, committer_}
+    : settings_{settings},
+      flush_at_close_{hooks.flush_at_close},
+      clock_{clock},
+      database_{settings_, hooks},
+      cache_{settings_.message_cache_bytes},
+      retention_{settings_},
+      committer_{recovered_parts()},
+      reader_{parts(), losses_, committer_, settings_.readers},
+      maintenance_{parts(), hooks, losses_, committer_}
 {
     statistics_.low_water = database_.low_water().load();
 }
@@ -57,18 +58,16 @@ void rocks_store::close()
     maintenance_.close();
     reader_.close();
     committer_.close();
-    if (committer_.state() == store_state::failed)
+    if (!flush_at_close_ || committer_.state() != store_state::healthy)
         return;
     // Files instead of a write-ahead log to replay: the next start is quicker. Nothing depends on it.
-    std::vector<rocksdb::ColumnFamilyHandle*> all;
-    for (std::size_t i = 0; i < column_count; ++i)
-        all.push_back(database_.at(static_cast<column>(i)));
-    if (auto const status = database_.db().Flush({}, all); !status.ok())
+    if (auto const status = database_.db().Flush({}, database_.all()); !status.ok())
         log_warning("the store was not flushed when it was closed; the next start replays it",
                     {{"reason", status.ToString()}});
 }
 
-std::unique_ptr<rocks_store> open_store(store_settings const& settings, broker::clock const& clock, database_hooks const& hooks)
+std::unique_ptr<rocks_store> open_store(store_settings const& settings, broker::clock const& clock,
+                                        database_hooks const& hooks)
 {
     return std::make_unique<rocks_store>(settings, clock, hooks);
 }

@@ -35,6 +35,7 @@ private:
     [[nodiscard]] store_parts recovered_parts();
 
     store_settings const settings_;
+    bool const flush_at_close_;
     broker::clock const& clock_;
     store_statistics statistics_;
     database database_;

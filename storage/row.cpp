@@ -30,8 +30,7 @@ void put_properties(message_properties const& from, Properties& to)
         to.set_correlation_data(*from.correlation_data);
     to.set_content_type(from.content_type);
     to.set_response_topic(from.response_topic);
-    for (auto const& [name, value] : from.user)
-    {
+    for (auto const& [name, value] : from.user) {
         auto& added = *to.add_user();
         added.set_name(name);
         added.set_value(value);
@@ -110,8 +109,7 @@ std::optional<session_record> decode_session(session_id id, std::string_view byt
     record.expiry_s = row->expiry_s();
     record.disconnected_at = row->disconnected_at();
     record.will_due = row->will_due();
-    if (row->has_will())
-    {
+    if (row->has_will()) {
         record.will = take_will(row->will());
         if (!record.will)
             return std::nullopt;
@@ -203,8 +201,7 @@ std::optional<checkpoint> decode_checkpoint(log_sequence sequence, std::string_v
 std::string encode_losses(std::vector<loss> const& losses)
 {
     Losses row;
-    for (auto const& each : losses)
-    {
+    for (auto const& each : losses) {
         auto& added = *row.add_loss();
         added.set_after(each.after);
         added.set_upto(each.upto);

@@ -7,17 +7,16 @@
 
 namespace fulmar::storage {
 
-enum class durability : std::uint8_t
-{
+enum class durability : std::uint8_t {
     fsync,  // acknowledged means: survives power loss
     os,     // acknowledged means: survives the death of the process, not of the machine
 };
 
 struct store_settings
 {
-    std::filesystem::path path;                            // a folder of our own, created with mode 0700
+    std::filesystem::path path;  // a folder of our own, created with mode 0700
     storage::durability durability = storage::durability::fsync;
-    std::uint64_t retention_age_s = 7 * 24 * 3600;         // 0: no limit. Older messages go, read or not
+    std::uint64_t retention_age_s = 7 * 24 * 3600;            // 0: no limit. Older messages go, read or not
     std::uint64_t retention_bytes = std::uint64_t{10} << 30;  // 0: no limit. Of records; files lag a little behind
     std::size_t block_cache_bytes = std::size_t{32} << 20;
     std::size_t write_buffer_bytes = std::size_t{64} << 20;  // all memtables together

@@ -47,27 +47,27 @@ struct store_statistics
 
     histogram<12> commit_us{{100, 200, 400, 800, 1'500, 3'000, 6'000, 12'000, 25'000, 50'000, 200'000, 1'000'000}};
     histogram<8> batch_ops{{1, 4, 16, 64, 256, 1'024, 4'096, 16'384}};
-    number commits{0};            // batches written
-    number syncs{0};              // of them, with a sync
+    number commits{0};  // batches written
+    number syncs{0};    // of them, with a sync
     number commit_failures{0};
-    number operations{0};         // committed
-    number records{0};            // messages added to the log
-    number record_bytes{0};       // their bytes, encoded
-    number refused_full{0};       // operations refused because the disk is full
-    number refused_failed{0};     // operations refused because the store failed
-    number pages{0};              // queue pages read
+    number operations{0};      // committed
+    number records{0};         // messages added to the log
+    number record_bytes{0};    // their bytes, encoded
+    number refused_full{0};    // operations refused because the disk is full
+    number refused_failed{0};  // operations refused because the store failed
+    number pages{0};           // queue pages read
     number messages_read{0};
     number cache_hits{0};
     number cache_misses{0};
-    number corrupt_records{0};    // found when reading, never delivered
-    number trims{0};              // times the low water moved
+    number corrupt_records{0};             // found when reading, never delivered
+    number trims{0};                       // times the low water moved
     number messages_lost_to_retention{0};  // index entries that somebody had not read when retention took them
     number low_water{0};
     number last_sequence{0};
-    number log_bytes{0};          // records between low water and the end, approximately
-    number disk_bytes{0};         // all files of the database, as of the last maintenance
-    number free_bytes{0};         // of the file system, as of the last maintenance
-    number resumes{0};            // recoveries from a full disk
+    number log_bytes{0};   // records between low water and the end, approximately
+    number disk_bytes{0};  // all files of the database, as of the last maintenance
+    number free_bytes{0};  // of the file system, as of the last maintenance
+    number resumes{0};     // recoveries from a full disk
 };
 
 class durable_store : public broker::session_store

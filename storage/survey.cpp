@@ -33,8 +33,9 @@ public:
     {
         read_everything();
         if (report_.furthest > report_.last)
-            report_.problem(fmt::format("a session has read up to position {}, but the log ends at {}: its end is missing",
-                                        report_.furthest, report_.last));
+            report_.problem(
+                fmt::format("a session has read up to position {}, but the log ends at {}: its end is missing",
+                            report_.furthest, report_.last));
         return readable_;
     }
 
@@ -46,18 +47,14 @@ private:
         read_index();
         read_sessions();
         read_rows_of_sessions();
-        each_row(column::retained, report_.retained,
-                 [](std::string_view row_key, std::string_view value)
-                 {
-                     auto const m = decode_record({value.data(), value.size()});
-                     return m && key::retained((*m)->app, (*m)->topic()) == row_key;
-                 });
-        each_row(column::groups, report_.groups,
-                 [](std::string_view row_key, std::string_view value)
-                 {
-                     auto const hash = key::parse_group(row_key);
-                     return hash && decode_group(*hash, value).has_value();
-                 });
+        each_row(column::retained, report_.retained, [](std::string_view row_key, std::string_view value) {
+            auto const m = decode_record({value.data(), value.size()});
+            return m && key::retained((*m)->app, (*m)->topic()) == row_key;
+        });
+        each_row(column::groups, report_.groups, [](std::string_view row_key, std::string_view value) {
+            auto const hash = key::parse_group(row_key);
+            return hash && decode_group(*hash, value).has_value();
+        });
     }
 
     // Calls `sound` for every row; a row of which it says no is damaged.
@@ -69,13 +66,13 @@ private:
         options.readahead_size = std::size_t{1} << 20;
         auto* const handle = handle_of(where);
         std::unique_ptr<rocksdb::Iterator> const rows{database_.db.NewIterator(options, handle)};
-        for (rows->SeekToFirst(); rows->Valid(); rows->Next())
-        {
+        for (rows->SeekToFirst(); rows->Valid(); rows->Next()) {
             ++counted;
             if (sound(view(rows->key()), view(rows->value())))
                 continue;
             ++report_.damaged_rows;
-            report_.problem(fmt::format("a row of {} is damaged ({})", to_string(where), name_of(where, view(rows->key()))));
+            report_.problem(
+                fmt::format("a row of {} is damaged ({})", to_string(where), name_of(where, view(rows->key()))));
             if (on_damaged_)
                 on_damaged_(handle, rows->key());
         }
@@ -105,106 +102,90 @@ private:
     void read_meta()
     {
         std::uint64_t ignored = 0;
-        each_row(column::meta, ignored,
-                 [&](std::string_view row_key, std::string_view value)
-                 {
-                     if (row_key == key::low_water)
-                     {
-                         auto const low_water = key::parse_number(value);
-                         report_.low_water = low_water.value_or(0);
-                         return low_water.has_value();
-                     }
-                     if (row_key == key::log_end)
-                         report_.last = key::parse_number(value).value_or(0);
-                     if (auto const sequence = key::parse_suffix(row_key, key::checkpoint_prefix))
-                         return decode_checkpoint(*sequence, value).has_value();
-                     if (key::parse_suffix(row_key, key::lost_prefix))
-                         return decode_losses(value).has_value();
-                     return true;
-                 });
+        each_row(column::meta, ignored, [&](std::string_view row_key, std::string_view value) {
+            if (row_key == key::low_water) {
+                auto const low_water = key::parse_number(value);
+                report_.low_water = low_water.value_or(0);
+                return low_water.has_value();
+            }
+            if (row_key == key::log_end)
+                report_.last = key::parse_number(value).value_or(0);
+            if (auto const sequence = key::parse_suffix(row_key, key::checkpoint_prefix))
+                return decode_checkpoint(*sequence, value).has_value();
+            if (key::parse_suffix(row_key, key::lost_prefix))
+                return decode_losses(value).has_value();
+            return true;
+        });
     }
 
     void read_log()
     {
-        each_row(column::log, report_.records,
-                 [&](std::string_view row_key, std::string_view value)
-                 {
-                     auto const sequence = key::parse_log(row_key);
-                     if (!sequence || !decode_record({value.data(), value.size()}))
-                         return false;
-                     report_.record_bytes += value.size();
-                     report_.last = std::max(report_.last, *sequence);
-                     mark(*sequence);
-                     return true;
-                 });
+        each_row(column::log, report_.records, [&](std::string_view row_key, std::string_view value) {
+            auto const sequence = key::parse_log(row_key);
+            if (!sequence || !decode_record({value.data(), value.size()}))
+                return false;
+            report_.record_bytes += value.size();
+            report_.last = std::max(report_.last, *sequence);
+            mark(*sequence);
+            return true;
+        });
         report_.last = std::max(report_.last, report_.low_water);
     }
 
     void read_index()
     {
         std::vector<bool> told;
-        each_row(column::index, report_.index_entries,
-                 [&](std::string_view row_key, std::string_view)
-                 {
-                     auto const entry = key::parse_index(row_key);
-                     if (!entry)
-                         return false;
-                     if (entry->sequence <= report_.low_water || marked(entry->sequence))
-                         return true;
-                     if (on_damaged_)
-                         on_damaged_(handle_of(column::index), {row_key.data(), row_key.size()});
-                     auto const at = entry->sequence - report_.low_water;
-                     if (at < positions_max)
-                     {
-                         if (told.size() <= at)
-                             told.resize(at + 1);
-                         if (told[at])
-                             return true;
-                         told[at] = true;
-                     }
-                     ++report_.missing_records;
-                     report_.problem(fmt::format("log position {} is missing; sessions are told of a gap", entry->sequence));
-                     return true;
-                 });
+        each_row(column::index, report_.index_entries, [&](std::string_view row_key, std::string_view) {
+            auto const entry = key::parse_index(row_key);
+            if (!entry)
+                return false;
+            if (entry->sequence <= report_.low_water || marked(entry->sequence))
+                return true;
+            if (on_damaged_)
+                on_damaged_(handle_of(column::index), {row_key.data(), row_key.size()});
+            auto const at = entry->sequence - report_.low_water;
+            if (at < positions_max) {
+                if (told.size() <= at)
+                    told.resize(at + 1);
+                if (told[at])
+                    return true;
+                told[at] = true;
+            }
+            ++report_.missing_records;
+            report_.problem(fmt::format("log position {} is missing; sessions are told of a gap", entry->sequence));
+            return true;
+        });
     }
 
     void read_sessions()
     {
-        each_row(column::sessions, report_.sessions,
-                 [&](std::string_view row_key, std::string_view value)
-                 {
-                     auto const id = key::parse_session(row_key);
-                     if (!id || row_key.size() != 8 || !decode_session(*id, value))
-                         return false;
-                     sessions_.push_back(*id);
-                     return true;
-                 });
+        each_row(column::sessions, report_.sessions, [&](std::string_view row_key, std::string_view value) {
+            auto const id = key::parse_session(row_key);
+            if (!id || row_key.size() != 8 || !decode_session(*id, value))
+                return false;
+            sessions_.push_back(*id);
+            return true;
+        });
     }
 
     void read_rows_of_sessions()
     {
-        each_row(column::subscriptions, report_.subscriptions,
-                 [&](std::string_view row_key, std::string_view value)
-                 {
-                     belongs(row_key);
-                     auto const filter = key::subscription_filter(row_key);
-                     return !filter.empty() && decode_subscription(filter, value).has_value();
-                 });
-        each_row(column::cursors, report_.cursors,
-                 [&](std::string_view row_key, std::string_view value)
-                 {
-                     belongs(row_key);
-                     auto const cursor = key::parse_number(value);
-                     report_.furthest = std::max(report_.furthest, cursor.value_or(0));
-                     return cursor.has_value();
-                 });
-        each_row(column::inflight, report_.inflight,
-                 [&](std::string_view row_key, std::string_view value)
-                 {
-                     belongs(row_key);
-                     auto const entry = key::parse_inflight(row_key);
-                     return entry && decode_inflight(entry->packet, value).has_value();
-                 });
+        each_row(column::subscriptions, report_.subscriptions, [&](std::string_view row_key, std::string_view value) {
+            belongs(row_key);
+            auto const filter = key::subscription_filter(row_key);
+            return !filter.empty() && decode_subscription(filter, value).has_value();
+        });
+        each_row(column::cursors, report_.cursors, [&](std::string_view row_key, std::string_view value) {
+            belongs(row_key);
+            auto const cursor = key::parse_number(value);
+            report_.furthest = std::max(report_.furthest, cursor.value_or(0));
+            return cursor.has_value();
+        });
+        each_row(column::inflight, report_.inflight, [&](std::string_view row_key, std::string_view value) {
+            belongs(row_key);
+            auto const entry = key::parse_inflight(row_key);
+            return entry && decode_inflight(entry->packet, value).has_value();
+        });
     }
 
     void belongs(std::string_view row_key)
@@ -233,7 +214,7 @@ private:
     surveyed_database const& database_;
     store_report& report_;
     damaged_row const& on_damaged_;
-    std::vector<bool> present_;          // by position after the low water
+    std::vector<bool> present_;         // by position after the low water
     std::vector<session_id> sessions_;  // in key order: sorted
     bool readable_ = true;
 };

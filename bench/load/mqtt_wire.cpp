@@ -116,11 +116,22 @@ namespace {
 std::size_t property_bytes(std::uint8_t id, std::string_view value) noexcept
 {
     switch (id) {
-    case 0x24: case 0x25: case 0x28: case 0x29: case 0x2A: return 1;
-    case 0x13: case 0x21: case 0x22: return 2;
-    case 0x11: case 0x27: return 4;
-    case 0x12: case 0x15: case 0x16: case 0x1A: case 0x1C: case 0x1F:
-        return value.size() < 2 ? 0 : 2 + std::size_t{read_u16(value.data())};
+    case 0x24:
+    case 0x25:
+    case 0x28:
+    case 0x29:
+    case 0x2A: return 1;
+    case 0x13:
+    case 0x21:
+    case 0x22: return 2;
+    case 0x11:
+    case 0x27: return 4;
+    case 0x12:
+    case 0x15:
+    case 0x16:
+    case 0x1A:
+    case 0x1C:
+    case 0x1F: return value.size() < 2 ? 0 : 2 + std::size_t{read_u16(value.data())};
     case 0x26: {
         if (value.size() < 2)
             return 0;

@@ -9,8 +9,7 @@
 
 namespace fulmar::load {
 
-enum class packet_type : std::uint8_t
-{
+enum class packet_type : std::uint8_t {
     connect = 1,
     connack = 2,
     publish = 3,
@@ -56,8 +55,9 @@ void write_disconnect(std::string& out);
 
 inline void write_ack(std::string& out, packet_type type, std::uint16_t id)
 {
-    char const packet[4] = {static_cast<char>(static_cast<unsigned>(type) << 4 | (type == packet_type::pubrel ? 2U : 0U)),
-                            2, static_cast<char>(id >> 8), static_cast<char>(id & 0xFF)};
+    char const packet[4] = {
+        static_cast<char>(static_cast<unsigned>(type) << 4 | (type == packet_type::pubrel ? 2U : 0U)), 2,
+        static_cast<char>(id >> 8), static_cast<char>(id & 0xFF)};
     out.append(packet, sizeof packet);
 }
 

@@ -18,8 +18,7 @@ namespace {
 class offline_run final : swarm_events
 {
 public:
-    explicit offline_run(options const& o)
-        : options_{o}, pid_{o.pid}, swarm_{o.broker}, progress_{!o.quiet && !o.json}
+    explicit offline_run(options const& o) : options_{o}, pid_{o.pid}, swarm_{o.broker}, progress_{!o.quiet && !o.json}
     {
     }
     void run(report& out);
@@ -35,6 +34,13 @@ private:
     void on_message(client& c, publish_view const& view) override;
     void on_published(client& c, std::uint16_t id) override;
     void on_closed(client& c) override;
+
+    // More sessions than this process may have sockets are created one part after the other; the first part comes back.
+    static constexpr std::size_t connected_max = 15'000;
+    [[nodiscard]] std::size_t replayed_sessions() const
+    {
+        return std::min({options_.subscribers, options_.returning, connected_max});
+    }
 
     options const& options_;
     pid_t pid_;
@@ -75,13 +81,14 @@ void offline_run::create_clients()
         how.window_by_ack = true;
         publishers_.emplace_back(std::move(how), swarm_.create(std::move(settings), *this));
     }
-    streams_.resize(options_.subscribers * options_.publishers);
+    streams_.resize(replayed_sessions() * options_.publishers);
 }
 
 void offline_run::on_message(client& c, publish_view const& view)
 {
     stamp s;
-    if (!read_stamp(view.payload, std::max(options_.payload_bytes, stamp_bytes), s) || s.publisher >= publishers_.size()) {
+    if (!read_stamp(view.payload, std::max(options_.payload_bytes, stamp_bytes), s) ||
+        s.publisher >= publishers_.size()) {
         ++faults_.corrupt;
         return;
     }
@@ -107,15 +114,18 @@ void offline_run::on_closed(client& c)
 
 void offline_run::connect_and_leave()
 {
-    if (!swarm_.open_all(0, options_.subscribers, options_.parallel, connect_timeout_ns))
-        throw std::runtime_error("cannot connect: " + swarm_.failure());
-    closing_ = true;
-    for (std::size_t i = 0; i < options_.subscribers; ++i)
-        swarm_.leave(swarm_[i]);
-    swarm_.flush();
-    for (auto const end = monotonic_ns() + second_ns; monotonic_ns() < end;)
-        swarm_.turn(monotonic_ns() + second_ns / 10);
-    closing_ = false;
+    for (std::size_t from = 0; from < options_.subscribers; from += connected_max) {
+        auto const to = std::min(from + connected_max, options_.subscribers);
+        if (!swarm_.open_all(from, to, options_.parallel, connect_timeout_ns))
+            throw std::runtime_error("cannot connect: " + swarm_.failure());
+        closing_ = true;
+        for (auto i = from; i < to; ++i)
+            swarm_.leave(swarm_[i]);
+        swarm_.flush();
+        for (auto const end = monotonic_ns() + second_ns; monotonic_ns() < end;)
+            swarm_.turn(monotonic_ns() + second_ns / 10);
+        closing_ = false;
+    }
 }
 
 void offline_run::close_publishers()
@@ -154,9 +164,12 @@ void offline_run::enqueue(report& out)
     out.number("enqueue", seconds, "s");
     out.number("acknowledged", static_cast<double>(acknowledged_) / seconds, "/s");
     if (before.known) {
-        out.number("broker_cpu_per_publish", (after.cpu_s - before.cpu_s) / static_cast<double>(acknowledged_) * 1e6, "us");
+        out.number("broker_cpu_per_publish", (after.cpu_s - before.cpu_s) / static_cast<double>(acknowledged_) * 1e6,
+                   "us");
         out.number("broker_cpu_per_queued", (after.cpu_s - before.cpu_s) / queued * 1e6, "us");
-        out.number("anonymous_per_queued", (static_cast<double>(after.anonymous_bytes) - static_cast<double>(before.anonymous_bytes)) / queued, "bytes");
+        out.number("anonymous_per_queued",
+                   (static_cast<double>(after.anonymous_bytes) - static_cast<double>(before.anonymous_bytes)) / queued,
+                   "bytes");
     }
     out.latency("acknowledgement", ack_latency_);
     close_publishers();
@@ -183,13 +196,13 @@ void offline_run::restart(report& out)
 
 void offline_run::replay(report& out)
 {
-    auto const expected = acknowledged_ * options_.subscribers;
+    auto const expected = acknowledged_ * replayed_sessions();
     auto const before = usage_of(pid_, true);
     auto const own = own_cpu_s();
     auto const start = monotonic_ns();
-    if (!swarm_.open_all(0, options_.subscribers, options_.parallel, connect_timeout_ns))
+    if (!swarm_.open_all(0, replayed_sessions(), options_.parallel, connect_timeout_ns))
         throw std::runtime_error("cannot reconnect: " + swarm_.failure());
-    for (std::size_t i = 0; i < options_.subscribers; ++i) {
+    for (std::size_t i = 0; i < replayed_sessions(); ++i) {
         if (!swarm_[i].connack().session_present)
             broken_ = "a durable session was gone";
     }
@@ -207,7 +220,8 @@ void offline_run::replay(report& out)
     out.number("replay", seconds, "s");
     out.number("replayed", static_cast<double>(delivered_) / seconds, "/s");
     if (before.known) {
-        out.number("broker_cpu_per_replayed", (after.cpu_s - before.cpu_s) / static_cast<double>(delivered_) * 1e6, "us");
+        out.number("broker_cpu_per_replayed", (after.cpu_s - before.cpu_s) / static_cast<double>(delivered_) * 1e6,
+                   "us");
         out.count("anonymous_after_replay_bytes", after.anonymous_bytes);
     }
     out.number("generator_cpu_per_replayed", (own_cpu_s() - own) / static_cast<double>(delivered_) * 1e6, "us");
@@ -226,14 +240,15 @@ void offline_run::run(report& out)
         restart(out);
     if (broken_.empty())
         replay(out);
-    for (std::size_t i = 0; i < streams_.size(); ++i)
+    for (std::size_t i = 0; i < replayed_sessions() * publishers_.size(); ++i)
         streams_[i].finish(publishers_[i % publishers_.size()].published(), faults_);
     out.count("messages_delivered", delivered_);
     out.faults(faults_);
     if (!broken_.empty())
         out.fail(broken_);
     closing_ = true;
-    forget_sessions(swarm_, 0, options_.subscribers, options_.parallel);
+    for (std::size_t from = 0; from < options_.subscribers; from += connected_max)
+        forget_sessions(swarm_, from, std::min(from + connected_max, options_.subscribers), options_.parallel);
 }
 
 }  // namespace

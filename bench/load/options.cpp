@@ -13,7 +13,9 @@ void add_connection_options(CLI::App& app, options& o, std::string& protocol, in
     app.add_option("--protocol", protocol, "mqtt (TCP) or mqtt-ws (WebSocket)")
         ->check(CLI::IsMember({"mqtt", "mqtt-ws"}))
         ->capture_default_str();
-    app.add_option("--mqtt-version", version, "4 (MQTT 3.1.1) or 5")->check(CLI::IsMember({4, 5}))->capture_default_str();
+    app.add_option("--mqtt-version", version, "4 (MQTT 3.1.1) or 5")
+        ->check(CLI::IsMember({4, 5}))
+        ->capture_default_str();
     app.add_option("--path", o.broker.path, "WebSocket path")->capture_default_str();
     app.add_option("--user", o.user, "User name");
     app.add_option("--password", o.password, "Password");
@@ -36,12 +38,16 @@ void add_traffic_options(CLI::App& sub, options& o)
     sub.add_option("--publishers,-P", o.publishers, "Number of publishers")->capture_default_str();
     sub.add_option("--subscribers,-S", o.subscribers, "Number of subscribers")->capture_default_str();
     sub.add_option("--payload", o.payload_bytes, "Payload bytes, at least 24")
-        ->check(CLI::Range(24, 16 * 1024 * 1024))->capture_default_str();
+        ->check(CLI::Range(24, 16 * 1024 * 1024))
+        ->capture_default_str();
     sub.add_option("--qos", o.qos, "Quality of service of publishers and subscribers")
-        ->check(CLI::Range(0, 2))->capture_default_str();
+        ->check(CLI::Range(0, 2))
+        ->capture_default_str();
     sub.add_option("--window,-W", o.window, "Messages of one publisher on their way at a time")
-        ->check(CLI::Range(1, 60'000))->capture_default_str();
-    sub.add_option("--rate", o.rate, "Publishes per second in all instead of a window; latency counts from the intended time")
+        ->check(CLI::Range(1, 60'000))
+        ->capture_default_str();
+    sub.add_option("--rate", o.rate,
+                   "Publishes per second in all instead of a window; latency counts from the intended time")
         ->capture_default_str();
 }
 
@@ -55,15 +61,20 @@ void add_scenarios(CLI::App& app, options& o)
     add_traffic_options(*add(scenario::fanout, "Every message goes to all subscribers"), o);
     add_traffic_options(*add(scenario::pairs, "Publisher i to subscriber i on a topic of their own (-S pairs)"), o);
     add_traffic_options(*add(scenario::fanin, "All publishers to one subscriber"), o);
-    add_traffic_options(*add(scenario::durable, "Publishers with a window of unacknowledged messages, one durable subscriber"), o);
+    add_traffic_options(
+        *add(scenario::durable, "Publishers with a window of unacknowledged messages, one durable subscriber"), o);
     add_traffic_options(*add(scenario::latency, "Fan-out at a fixed rate"), o);
 
     auto* const offline = add(scenario::offline, "Durable sessions miss messages, come back and are sent them");
     offline->add_option("--sessions,-S", o.subscribers, "Durable sessions")->capture_default_str();
     offline->add_option("--publishers,-P", o.publishers, "Number of publishers")->capture_default_str();
-    offline->add_option("--messages", o.messages, "Messages published in all while the sessions are offline")->capture_default_str();
-    offline->add_option("--payload", o.payload_bytes, "Payload bytes, at least 24")->check(CLI::Range(24, 16 * 1024 * 1024));
-    offline->add_option("--window,-W", o.window, "Unacknowledged messages of one publisher")->check(CLI::Range(1, 60'000));
+    offline->add_option("--messages", o.messages, "Messages published in all while the sessions are offline")
+        ->capture_default_str();
+    offline->add_option("--payload", o.payload_bytes, "Payload bytes, at least 24")
+        ->check(CLI::Range(24, 16 * 1024 * 1024));
+    offline->add_option("--window,-W", o.window, "Unacknowledged messages of one publisher")
+        ->check(CLI::Range(1, 60'000));
+    offline->add_option("--returning", o.returning, "Sessions that come back, at most")->capture_default_str();
     offline->add_option("--restart-command", o.restart_command,
                         "Run between enqueue and replay; it restarts the broker and prints the new process id");
 

@@ -3,9 +3,9 @@
 
 #include "bench/load/swarm.hpp"
 
+#include <sys/types.h>
 #include <cstdint>
 #include <string>
-#include <sys/types.h>
 
 namespace fulmar::load {
 
@@ -17,8 +17,8 @@ struct options
     broker_address broker;
     std::string user;
     std::string password;
-    pid_t pid = 0;       // of the broker; 0: its processor time and memory are not measured
-    int pin = -1;        // processor for the load generator itself
+    pid_t pid = 0;  // of the broker; 0: its processor time and memory are not measured
+    int pin = -1;   // processor for the load generator itself
     bool json = false;
     bool quiet = false;  // no progress line
 
@@ -30,13 +30,14 @@ struct options
     std::size_t payload_bytes = 64;
     std::uint8_t qos = 0;
     std::size_t window = 32;
-    double rate = 0;                // publishes per second over all publishers; 0: closed loop
-    std::size_t messages = 1'000;   // offline: published in all
-    std::size_t parallel = 200;     // connections on their way at a time
-    std::size_t rounds = 3;         // storm
-    bool durable_sessions = false;  // idle
-    std::string restart_command;    // offline: run between enqueue and replay; prints the new process id
-    std::string topic = "bench";    // first level of all topics
+    double rate = 0;                 // publishes per second over all publishers; 0: closed loop
+    std::size_t messages = 1'000;    // offline: published in all
+    std::size_t returning = 15'000;  // offline: sessions that come back, at most
+    std::size_t parallel = 200;      // connections on their way at a time
+    std::size_t rounds = 3;          // storm
+    bool durable_sessions = false;   // idle
+    std::string restart_command;     // offline: run between enqueue and replay; prints the new process id
+    std::string topic = "bench";     // first level of all topics
 };
 
 // Throws CLI::ParseError, which knows its exit status and text.

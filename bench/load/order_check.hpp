@@ -11,10 +11,10 @@ namespace fulmar::load {
 // Sums over all streams of a run.
 struct order_faults
 {
-    std::uint64_t missing = 0;     // skipped and not seen later
+    std::uint64_t missing = 0;  // skipped and not seen later
     std::uint64_t duplicates = 0;
-    std::uint64_t reordered = 0;   // seen after a later one
-    std::uint64_t corrupt = 0;     // payload is not what was sent
+    std::uint64_t reordered = 0;  // seen after a later one
+    std::uint64_t corrupt = 0;    // payload is not what was sent
 };
 
 class stream_check

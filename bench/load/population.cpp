@@ -204,7 +204,8 @@ void run_churn(options const& o, report& out)
     out.number("cycles", done / seconds, "/s");
     if (before.known) {
         out.number("broker_cpu_per_cycle", (after.cpu_s - before.cpu_s) / done * 1e6, "us");
-        out.number("anonymous_growth", static_cast<double>(after.anonymous_bytes) - static_cast<double>(before.anonymous_bytes), "bytes");
+        out.number("anonymous_growth",
+                   static_cast<double>(after.anonymous_bytes) - static_cast<double>(before.anonymous_bytes), "bytes");
     }
     out.number("generator_cpu_per_cycle", (own_cpu_s() - own) / done * 1e6, "us");
     out.latency("client_ready", events.taken);

@@ -1,10 +1,10 @@
 #include "bench/load/process_probe.hpp"
 
-#include <fstream>
 #include <sched.h>
-#include <sstream>
 #include <sys/resource.h>
 #include <unistd.h>
+#include <fstream>
+#include <sstream>
 
 namespace fulmar::load {
 

@@ -1,15 +1,15 @@
 // What a process has used so far, from /proc: processor time with all its threads, and memory.
 #pragma once
 
+#include <sys/types.h>
 #include <cstdint>
 #include <string>
-#include <sys/types.h>
 
 namespace fulmar::load {
 
 struct process_usage
 {
-    double cpu_s = 0;                  // utime + stime, all threads
+    double cpu_s = 0;  // utime + stime, all threads
     std::uint64_t anonymous_bytes = 0;
     std::uint64_t resident_bytes = 0;
     bool known = false;

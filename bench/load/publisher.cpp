@@ -6,10 +6,10 @@
 namespace fulmar::load {
 
 publisher::publisher(publisher_settings settings, client& connection)
-    : settings_{std::move(settings)}
-    , client_{connection}
-    , payload_{blank_payload(settings_.payload_bytes, settings_.number)}
-    , slots_(std::bit_ceil(settings_.windowed ? settings_.window : unacknowledged_max))
+    : settings_{std::move(settings)},
+      client_{connection},
+      payload_{blank_payload(settings_.payload_bytes, settings_.number)},
+      slots_(std::bit_ceil(settings_.windowed ? settings_.window : unacknowledged_max))
 {
 }
 

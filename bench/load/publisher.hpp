@@ -22,7 +22,7 @@ struct publisher_settings
     std::size_t window = 32;
     std::uint32_t receivers = 1;  // of each message
     bool window_by_ack = false;
-    bool windowed = true;         // false: at a fixed rate, only the protocol limits it
+    bool windowed = true;  // false: at a fixed rate, only the protocol limits it
 };
 
 class publisher
@@ -64,9 +64,9 @@ private:
     publisher_settings settings_;
     client& client_;
     std::string payload_;
-    std::vector<slot> slots_;         // by sequence; a power of two
+    std::vector<slot> slots_;  // by sequence; a power of two
     std::uint64_t next_ = 0;
-    std::uint64_t complete_ = 0;      // all below are with all receivers
+    std::uint64_t complete_ = 0;  // all below are with all receivers
     std::uint64_t first_unacknowledged_ = 0;
     std::size_t unacknowledged_ = 0;
 };

@@ -71,17 +71,22 @@ void report::number(std::string_view name, double value, std::string_view unit)
     if (!unit.empty() && unit != "%")
         json_name.append("_").append(unit == "/s" ? "per_s" : unit);
     auto const suffix = unit.empty() || unit == "/s" ? std::string{unit} : " " + std::string{unit};
-    figures_.push_back({std::move(json_name), formatted(value), (value < 0 ? "-" : "") + shown + suffix, std::string{name}});
+    figures_.push_back(
+        {std::move(json_name), formatted(value), (value < 0 ? "-" : "") + shown + suffix, std::string{name}});
 }
 
 void report::latency(std::string_view name, histogram const& values)
 {
     if (values.total() == 0)
         return;
-    static constexpr struct { double percent; char const* label; } points[] = {
-        {50, "p50"}, {90, "p90"}, {99, "p99"}, {99.9, "p99.9"}, {99.99, "p99.99"}};
+    static constexpr struct
+    {
+        double percent;
+        char const* label;
+    } points[] = {{50, "p50"}, {90, "p90"}, {99, "p99"}, {99.9, "p99.9"}, {99.99, "p99.99"}};
     for (auto const& point : points)
-        number(std::string{name} + "_" + point.label, static_cast<double>(values.percentile_ns(point.percent)) / 1e3, "us");
+        number(std::string{name} + "_" + point.label, static_cast<double>(values.percentile_ns(point.percent)) / 1e3,
+               "us");
     number(std::string{name} + "_max", static_cast<double>(values.max_ns()) / 1e3, "us");
 }
 

@@ -5,8 +5,8 @@
 
 #include <CLI/CLI.hpp>
 
-#include <cstdio>
 #include <unistd.h>
+#include <cstdio>
 
 namespace fulmar::load {
 

@@ -3,16 +3,16 @@
 #include "bench/load/ws_wire.hpp"
 
 #include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <ctime>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdexcept>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 namespace fulmar::load {
 
@@ -329,9 +329,8 @@ bool swarm::on_ws_frame(client& c, std::uint8_t opcode, std::string_view payload
 
 void swarm::on_packets(client& c, std::string_view& bytes)
 {
-    auto const used = for_each_packet(bytes, [&](std::uint8_t first, std::string_view body) {
-        return on_packet(c, first, body);
-    });
+    auto const used =
+        for_each_packet(bytes, [&](std::uint8_t first, std::string_view body) { return on_packet(c, first, body); });
     if (used == malformed)
         return drop(c, "malformed packet");
     bytes.remove_prefix(used);
@@ -363,7 +362,8 @@ bool swarm::on_packet(client& c, std::uint8_t first, std::string_view body)
         break;
     case packet_type::pubrel: write_ack(written, packet_type::pubcomp, id); break;
     case packet_type::disconnect:
-        drop(c, "DISCONNECT with reason code " + std::to_string(body.empty() ? 0 : static_cast<unsigned char>(body[0])));
+        drop(c,
+             "DISCONNECT with reason code " + std::to_string(body.empty() ? 0 : static_cast<unsigned char>(body[0])));
         break;
     default: break;
     }

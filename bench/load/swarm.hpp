@@ -27,10 +27,10 @@ class swarm_events
 {
 public:
     virtual ~swarm_events() = default;
-    virtual void on_ready(client&) {}                             // CONNACK, and SUBACK if it subscribes
+    virtual void on_ready(client&) {}  // CONNACK, and SUBACK if it subscribes
     virtual void on_message(client&, publish_view const&) {}
-    virtual void on_published(client&, std::uint16_t /*id*/) {}   // PUBACK or PUBCOMP
-    virtual void on_closed(client&) {}                            // see client::failure
+    virtual void on_published(client&, std::uint16_t /*id*/) {}  // PUBACK or PUBCOMP
+    virtual void on_closed(client&) {}                           // see client::failure
 };
 
 struct broker_address
@@ -45,8 +45,8 @@ struct broker_address
 struct client_settings
 {
     connect_settings connect;
-    std::string filter;      // empty: does not subscribe
-    std::uint8_t qos = 0;    // of the subscription
+    std::string filter;        // empty: does not subscribe
+    std::uint8_t qos = 0;      // of the subscription
     std::uint32_t number = 0;  // the scenario's own
 };
 
@@ -72,10 +72,10 @@ private:
     bool wants_write_ = false;
     bool closing_ = false;  // close when everything is written
     std::int64_t opened_at_ = 0;
-    std::size_t written_ = 0;   // of out_
+    std::size_t written_ = 0;  // of out_
     std::string out_;
-    std::string tail_;          // read, not yet a whole packet (or WebSocket frame)
-    std::string packet_tail_;   // WebSocket: a packet that spans frames
+    std::string tail_;         // read, not yet a whole packet (or WebSocket frame)
+    std::string packet_tail_;  // WebSocket: a packet that spans frames
     std::string failure_;
     connack_view connack_;
 };
@@ -94,7 +94,7 @@ public:
 
     void open(client& c);
     void publish(client& c, std::string_view topic, std::string_view payload, std::uint8_t qos, std::uint16_t id);
-    void leave(client& c);                      // DISCONNECT, then close
+    void leave(client& c);                            // DISCONNECT, then close
     void drop(client& c, std::string_view why = {});  // closes at once, with a reset
 
     // One turn: waits for events until `until_ns` at most, handles them, and writes what the clients have to say.

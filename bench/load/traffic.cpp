@@ -62,8 +62,8 @@ private:
     swarm swarm_;
     progress_line progress_;
     std::vector<publisher> publishers_;
-    std::vector<stream_check> streams_;   // by subscriber and publisher; pairs: by publisher
-    std::vector<publisher*> waiting_;     // may publish
+    std::vector<stream_check> streams_;  // by subscriber and publisher; pairs: by publisher
+    std::vector<publisher*> waiting_;    // may publish
     order_faults faults_;
     histogram delivery_latency_;
     histogram ack_latency_;
@@ -146,7 +146,8 @@ void traffic::connect()
 void traffic::on_message(client& c, publish_view const& view)
 {
     stamp s;
-    if (!read_stamp(view.payload, std::max(options_.payload_bytes, stamp_bytes), s) || s.publisher >= publishers_.size()) {
+    if (!read_stamp(view.payload, std::max(options_.payload_bytes, stamp_bytes), s) ||
+        s.publisher >= publishers_.size()) {
         ++faults_.corrupt;
         return;
     }
@@ -249,7 +250,8 @@ void traffic::run_until(std::int64_t end_ns, bool publishing)
         if (progress_.due(swarm_.now_ns())) {
             auto const elapsed = static_cast<double>(swarm_.now_ns() - shown_at_ns_) / 1e9;
             progress_.show(std::to_string(static_cast<std::uint64_t>(
-                               static_cast<double>(delivered_ - shown_delivered_) / elapsed)) + " deliveries/s");
+                               static_cast<double>(delivered_ - shown_delivered_) / elapsed)) +
+                           " deliveries/s");
             shown_delivered_ = delivered_;
             shown_at_ns_ = swarm_.now_ns();
         }
@@ -275,7 +277,8 @@ void traffic::drain()
 
 sums traffic::sums_now()
 {
-    return {monotonic_ns(), published_, delivered_, acknowledged_, swarm_.receives(), own_cpu_s(), usage_of(options_.pid)};
+    return {monotonic_ns(),        published_, delivered_, acknowledged_, swarm_.receives(), own_cpu_s(),
+            usage_of(options_.pid)};
 }
 
 void traffic::run(report& out)
@@ -285,7 +288,9 @@ void traffic::run(report& out)
     last_progress_ns_ = shown_at_ns_ = start;
     std::int64_t offset = 0;
     for (auto& p : publishers_) {
-        p.due_ns = start + (options_.rate > 0 ? static_cast<std::int64_t>(1e9 * static_cast<double>(offset++) / options_.rate) : 0);
+        p.due_ns =
+            start +
+            (options_.rate > 0 ? static_cast<std::int64_t>(1e9 * static_cast<double>(offset++) / options_.rate) : 0);
         may_publish_again(p);
     }
     run_until(start + static_cast<std::int64_t>(options_.warmup_s * 1e9), true);

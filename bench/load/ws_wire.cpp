@@ -10,8 +10,9 @@ std::string ws_request(std::string_view host, std::uint16_t port, std::string_vi
 {
     std::string request{"GET "};
     request.append(path).append(" HTTP/1.1\r\nHost: ").append(host).append(":").append(std::to_string(port));
-    request.append("\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-                   "Sec-WebSocket-Protocol: mqtt\r\nSec-WebSocket-Version: 13\r\n\r\n");
+    request.append(
+        "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        "Sec-WebSocket-Protocol: mqtt\r\nSec-WebSocket-Version: 13\r\n\r\n");
     return request;
 }
 

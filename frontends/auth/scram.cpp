@@ -83,8 +83,7 @@ bool proves(std::string const& proof, password_hash const& hash, std::string_vie
 }  // namespace
 
 scram_exchange::scram_exchange(scram_directory directory, std::string nonce)
-    : directory_{std::move(directory)},
-      nonce_{std::move(nonce)}
+    : directory_{std::move(directory)}, nonce_{std::move(nonce)}
 {
 }
 

@@ -6,8 +6,7 @@
 namespace fulmar::auth {
 
 verification_cache::verification_cache(std::string key, std::chrono::seconds lifetime)
-    : key_{std::move(key)},
-      lifetime_{lifetime}
+    : key_{std::move(key)}, lifetime_{lifetime}
 {
 }
 

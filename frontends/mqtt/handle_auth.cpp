@@ -60,8 +60,7 @@ void protocol::on_auth(auth_packet const& p)
 {
     bool const begins = p.reason == reason_code::re_authenticate;
     if (!extras_ || extras_->authentication_method.empty() ||
-        p.authentication_method != extras_->authentication_method || begins == (extras_->reauthentication != nullptr))
-    {
+        p.authentication_method != extras_->authentication_method || begins == (extras_->reauthentication != nullptr)) {
         home().metrics().protocol_errors.add();
         return close_with(reason_code::protocol_error, "AUTH does not continue what CONNECT began");
     }

@@ -38,7 +38,8 @@ struct listen_options
 class listener final : private poll_target, private timer_node
 {
 public:
-    static constexpr int accepts_per_event = 256;
+    static constexpr int accepts_per_event =
+        4096;  // the whole backlog: what does not fit there is connected again a second later
     static constexpr std::chrono::milliseconds back_off{100};
 
     listener(shard_frontend& home, std::shared_ptr<service const> what);

@@ -38,7 +38,7 @@ public:
     static constexpr std::uint32_t stream_events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
     static constexpr std::uint32_t accept_events = EPOLLIN;
     static constexpr int batch_events = 512;
-    static constexpr int batches_max = 4;
+    static constexpr int batches_max = 1;
 
     explicit poller(boost::asio::io_context& io);
     ~poller();

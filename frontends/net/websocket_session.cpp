@@ -115,7 +115,8 @@ bool websocket_session::on_payload(std::span<char const>& in)
     }
     if (!messages_ && decoder_.kind() != websocket_opcode::binary) {
         offer_scratch();
-        fail(close_code::unsupported_kind);  // [MQTT-6.0.0-1]
+        if (phase_ == phase::open)
+            fail(close_code::unsupported_kind);  // [MQTT-6.0.0-1]
         return true;
     }
     return messages_ || decoder_.compressed() ? take_whole(in) : take_stream(in);

@@ -94,9 +94,15 @@ class FullDisk(unittest.TestCase):
             self.assertEqual(broker.starts, 1)
             for _ in range(10):
                 self.assertEqual(self.publish_one(writer), 0)
-            del self.acknowledged[:-10]
+            expected = self.acknowledged
             broker.restart()
-            self.everything_acknowledged_arrives(broker)
+            # A cursor may be older than the last acknowledgement, so something may come again; but all, and in order.
+            with self.keeper(broker) as keeper:
+                got = []
+                while not got or got[-1] != expected[-1]:
+                    got.append(keeper.take().payload[:8])
+            self.assertEqual(got, expected[-len(got):])
+            self.assertGreaterEqual(len(got), 10)
 
     def goes_on(self, broker, writer):
         """QoS 0, reads and new connections work; MQTT 3.1.1 publishers are told nothing false; health says what is wrong."""
@@ -121,10 +127,13 @@ class FullDisk(unittest.TestCase):
                 answers = []
             self.assertNotIn(m.PUBACK, [p.kind for p in answers])
 
+    def keeper(self, broker):
+        keeper = Peer(broker.mqtt, 5)
+        self.assertTrue(keeper.connect(client_id="keeper", clean=False, props=[(EXPIRY, 3600)]).session_present)
+        return keeper
+
     def everything_acknowledged_arrives(self, broker):
-        with Peer(broker.mqtt, 5) as keeper:
-            answer = keeper.connect(client_id="keeper", clean=False, props=[(EXPIRY, 3600)])
-            self.assertTrue(answer.session_present)
+        with self.keeper(broker) as keeper:
             got = []
             while len(got) < len(self.acknowledged):
                 packet = keeper.take()

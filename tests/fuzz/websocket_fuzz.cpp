@@ -31,15 +31,16 @@ public:
     packets(wire& connection, seen& to) : wire_(connection), seen_(to) {}
     std::size_t on_bytes(std::span<char const> in) override
     {
-        auto const size = in.size() - in.size() % 4;
-        seen_.bytes.append(in.data(), size);
-        for (std::size_t i = 0; i + 4 <= size; i += 4) {
-            if (in[i] == 'C')
+        std::size_t used = 0;
+        for (; used + 4 <= in.size() && !closed_; used += 4) {
+            seen_.bytes.append(in.data() + used, 4);
+            closed_ = in[used] == 'C';
+            if (closed_)
                 wire_.close(1000);
-            else if (in[i] == 'S')
-                wire_.send("head", {in.data() + i, 4});
+            else if (in[used] == 'S')
+                wire_.send("head", {in.data() + used, 4});
         }
-        return size;
+        return used;
     }
     void on_deadline() override {}
     void on_closed(bool) override {}
@@ -47,6 +48,7 @@ public:
 private:
     wire& wire_;
     seen& seen_;
+    bool closed_ = false;
 };
 
 class whole final : public message_protocol
@@ -80,7 +82,7 @@ seen run(std::string_view input, unsigned options, std::uint32_t seed)
     seen result;
     std::optional<deflate_parameters> deflate;
     if ((options & 1U) != 0)
-        deflate = deflate_parameters{static_cast<std::uint8_t>(9 + (options >> 4U) % 7), false};
+        deflate = deflate_parameters{static_cast<std::uint8_t>(9 + (options >> 4U & 15U) % 7), false};
     std::unique_ptr<websocket_session> session;
     if ((options & 2U) != 0)
         session = std::make_unique<websocket_session>(

@@ -17,8 +17,8 @@ struct paho_settings
     int version = MQTTVERSION_5;
     paho_transport over = paho_transport::tcp;
     bool clean = true;
-    std::uint32_t expiry_s = 0;  // MQTT 5 only
-    std::string ca;              // TLS
+    std::uint32_t expiry_s = 0;    // MQTT 5 only
+    std::string ca;                // TLS
     std::string certificate, key;  // TLS client certificate, may be empty
     std::optional<mqtt::message> will;
     std::string user, password;
@@ -56,7 +56,8 @@ public:
 
     void disconnect() { client_.disconnect()->wait_for(patience); }
 
-    void subscribe(std::string const& filter, int qos, mqtt::subscribe_options options = {}, mqtt::properties props = {})
+    void subscribe(std::string const& filter, int qos, mqtt::subscribe_options options = {},
+                   mqtt::properties props = {})
     {
         if (!client_.subscribe(filter, qos, options, props)->wait_for(patience))
             throw std::runtime_error("no answer to SUBSCRIBE");

@@ -6,9 +6,9 @@
 // Publishes "CLIENT_ID FIRST" .. "CLIENT_ID FIRST+COUNT-1" to TOPIC at QoS 1; after each acknowledgement it prints
 // "acked N"; for each received message "got TOPIC PAYLOAD". It ends when its standard input ends.
 
+#include <mqtt/async_client.h>
 #include <atomic>
 #include <iostream>
-#include <mqtt/async_client.h>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -27,7 +27,8 @@ int main(int argc, char** argv)
     };
     try {
         mqtt::async_client client{argv[1], id, mqtt::create_options(MQTTVERSION_5), nullptr};
-        client.set_message_callback([&](mqtt::const_message_ptr const& m) { print("got " + m->get_topic() + " " + m->to_string()); });
+        client.set_message_callback(
+            [&](mqtt::const_message_ptr const& m) { print("got " + m->get_topic() + " " + m->to_string()); });
         mqtt::connect_options options;
         options.set_mqtt_version(MQTTVERSION_5);
         options.set_clean_start(false);

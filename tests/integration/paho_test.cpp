@@ -16,12 +16,13 @@ class paho : public ::testing::TestWithParam<std::tuple<int, paho_transport>>
 {
 protected:
     paho()
-        : certificates_(files_.path()), broker_({{"listeners.mqtts.enabled", "true"},
-                                                 {"listeners.mqtts.port", "0"},
-                                                 {"listeners.https.enabled", "true"},
-                                                 {"listeners.https.port", "0"},
-                                                 {"tls.cert", certificates_.server_cert},
-                                                 {"tls.key", certificates_.server_key}})
+        : certificates_(files_.path()),
+          broker_({{"listeners.mqtts.enabled", "true"},
+                   {"listeners.mqtts.port", "0"},
+                   {"listeners.https.enabled", "true"},
+                   {"listeners.https.port", "0"},
+                   {"tls.cert", certificates_.server_cert},
+                   {"tls.key", certificates_.server_key}})
     {
     }
 

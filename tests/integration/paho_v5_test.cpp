@@ -2,8 +2,8 @@
 
 #include "tests/integration/paho_client.hpp"
 
-#include <fstream>
 #include <gtest/gtest.h>
+#include <fstream>
 #include <set>
 
 namespace fulmar::test {

@@ -11,7 +11,8 @@ namespace fulmar::ledger {
 namespace {
 
 // The files <prefix>N.log of a directory, by N.
-std::map<std::uint32_t, std::filesystem::path> numbered(std::filesystem::path const& directory, std::string const& prefix)
+std::map<std::uint32_t, std::filesystem::path> numbered(std::filesystem::path const& directory,
+                                                        std::string const& prefix)
 {
     std::map<std::uint32_t, std::filesystem::path> found;
     for (auto const& entry : std::filesystem::directory_iterator(directory)) {
@@ -63,7 +64,8 @@ void read_publisher_line(publisher_book& book, char kind, std::istream& in)
     case 'S': set_fate(book, in, fate::unknown); break;
     case 'A': set_fate(book, in, fate::acknowledged); break;
     case 'R': set_fate(book, in, fate::refused); break;
-    case 'C': case 'D': break;
+    case 'C':
+    case 'D': break;
     case 'F': ++book.forgotten; break;
     case 'V':
         std::getline(in, text);

@@ -54,11 +54,11 @@ void count_publisher(verdict& v, publisher_book const& book)
         example(v, "publisher " + std::to_string(book.publisher) + ": the broker forgot its session");
 }
 
-void follow(verdict& v, session_book const& session, sent_streams const& sent, delivery const& d, stream_progress& progress)
+void follow(verdict& v, session_book const& session, sent_streams const& sent, delivery const& d,
+            stream_progress& progress)
 {
     auto const& source = sent.at(d.stream);
-    if (d.sequence == 0 || d.sequence > source.fates->size() ||
-        (*source.fates)[d.sequence - 1] == fate::never_sent) {
+    if (d.sequence == 0 || d.sequence > source.fates->size() || (*source.fates)[d.sequence - 1] == fate::never_sent) {
         ++v.unexpected;
         example(v, "never sent: " + describe(session, d.stream, d.sequence));
         return;
@@ -111,7 +111,8 @@ void check_session(verdict& v, session_book const& session, sent_streams const& 
     std::map<stream_id, stream_progress> progress;
     for (auto const& d : session.deliveries) {
         ++v.deliveries;
-        bool const wanted = std::find(session.expects.begin(), session.expects.end(), d.stream) != session.expects.end();
+        bool const wanted =
+            std::find(session.expects.begin(), session.expects.end(), d.stream) != session.expects.end();
         if (!wanted || !sent.contains(d.stream)) {
             ++v.unexpected;
             example(v, "not subscribed to: " + describe(session, d.stream, d.sequence));

@@ -55,11 +55,11 @@ struct verdict
     std::uint64_t sent = 0, acknowledged = 0, refused = 0, unknown = 0;
     std::uint64_t deliveries = 0;
     std::uint64_t lost_prefix = 0, lost_middle = 0, lost_postfix = 0;  // before, between, after what a session received
-    std::uint64_t lost_everything = 0;                                 // of a stream of which a session received nothing
+    std::uint64_t lost_everything = 0;  // of a stream of which a session received nothing
     std::uint64_t unexpected = 0;
     std::uint64_t corrupt = 0;
     std::uint64_t out_of_order = 0;
-    std::uint64_t duplicates = 0;              // at-least-once: allowed
+    std::uint64_t duplicates = 0;               // at-least-once: allowed
     std::uint64_t duplicates_exactly_once = 0;  // QoS 2 from end to end: not allowed
     std::uint64_t sessions_forgotten = 0;
     std::uint64_t protocol_violations = 0;

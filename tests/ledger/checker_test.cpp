@@ -4,8 +4,8 @@
 #include "tests/ledger/journal.hpp"
 
 #include <gtest/gtest.h>
-#include <sstream>
 #include <unistd.h>
+#include <sstream>
 
 namespace fulmar::ledger {
 namespace {
@@ -47,10 +47,7 @@ books clean_books(std::uint8_t qos)
     return b;
 }
 
-verdict judge(books const& b)
-{
-    return check(b.publishers, b.sessions);
-}
+verdict judge(books const& b) { return check(b.publishers, b.sessions); }
 
 std::vector<delivery>::iterator find(session_book& s, stream_id stream, std::uint64_t sequence)
 {
@@ -58,10 +55,7 @@ std::vector<delivery>::iterator find(session_book& s, stream_id stream, std::uin
                         [&](delivery const& d) { return d.stream == stream && d.sequence == sequence; });
 }
 
-void lose(session_book& s, stream_id stream, std::uint64_t sequence)
-{
-    s.deliveries.erase(find(s, stream, sequence));
-}
+void lose(session_book& s, stream_id stream, std::uint64_t sequence) { s.deliveries.erase(find(s, stream, sequence)); }
 
 TEST(ledger_checker, clean_books_are_clean)
 {
@@ -296,10 +290,7 @@ TEST(ledger_payload, any_changed_byte_is_noticed)
     EXPECT_EQ(read_payload(""), std::nullopt);
 }
 
-TEST(ledger_payload, the_checksum_is_the_usual_crc32)
-{
-    EXPECT_EQ(crc32("123456789"), 0xCBF43926U);
-}
+TEST(ledger_payload, the_checksum_is_the_usual_crc32) { EXPECT_EQ(crc32("123456789"), 0xCBF43926U); }
 
 }  // namespace
 }  // namespace fulmar::ledger

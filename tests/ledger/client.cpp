@@ -1,12 +1,12 @@
 #include "tests/ledger/client.hpp"
 
-#include <array>
 #include <arpa/inet.h>
-#include <cerrno>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <array>
+#include <cerrno>
 
 namespace fulmar::ledger {
 
@@ -15,10 +15,7 @@ client::client(event_loop& loop, client_settings settings)
 {
 }
 
-client::~client()
-{
-    close_socket();
-}
+client::~client() { close_socket(); }
 
 void client::go_online()
 {
@@ -125,10 +122,7 @@ void client::read()
         drop_connection();
 }
 
-void client::send(std::string_view bytes)
-{
-    out_.append(bytes);
-}
+void client::send(std::string_view bytes) { out_.append(bytes); }
 
 void client::flush()
 {

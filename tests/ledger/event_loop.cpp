@@ -1,11 +1,11 @@
 #include "tests/ledger/event_loop.hpp"
 
+#include <sys/epoll.h>
+#include <unistd.h>
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <stdexcept>
-#include <sys/epoll.h>
-#include <unistd.h>
 
 namespace fulmar::ledger {
 
@@ -15,10 +15,7 @@ event_loop::event_loop() : epoll_(::epoll_create1(EPOLL_CLOEXEC))
         throw std::runtime_error("epoll_create1 failed");
 }
 
-event_loop::~event_loop()
-{
-    ::close(epoll_);
-}
+event_loop::~event_loop() { ::close(epoll_); }
 
 void event_loop::watch(int fd, std::uint32_t events, std::function<void(std::uint32_t)> ready)
 {

@@ -41,7 +41,10 @@ private:
     void line(char kind, std::uint32_t topic, std::uint64_t sequence);
     void note(std::string_view text);
 
-    struct closer { void operator()(std::FILE* f) const { std::fclose(f); } };
+    struct closer
+    {
+        void operator()(std::FILE* f) const { std::fclose(f); }
+    };
     std::unique_ptr<std::FILE, closer> file_;
 };
 

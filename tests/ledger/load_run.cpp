@@ -1,12 +1,12 @@
 #include "tests/ledger/load_run.hpp"
 
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <fcntl.h>
 #include <ostream>
-#include <sys/epoll.h>
-#include <unistd.h>
 
 namespace fulmar::ledger {
 
@@ -46,7 +46,8 @@ void load_run::make_publishers()
     for (std::uint32_t i = 0; i < settings_.publishers; ++i) {
         publisher_settings p;
         p.connection = {settings_.port, i % 2 == 0 ? version::v3_1_1 : version::v5,
-                        "ledger-" + std::to_string(settings_.run) + "-p" + std::to_string(i), 0, settings_.seed * 1'000 + i};
+                        "ledger-" + std::to_string(settings_.run) + "-p" + std::to_string(i), 0,
+                        settings_.seed * 1'000 + i};
         p.run = settings_.run;
         p.number = i;
         p.topics = settings_.topics;
@@ -54,7 +55,8 @@ void load_run::make_publishers()
         p.window = settings_.window;
         p.payload_bytes = settings_.payload_bytes;
         p.rate_per_s = settings_.rate_per_s / settings_.publishers;
-        journals_.push_back(std::make_unique<journal>(settings_.journals / ("publisher-" + std::to_string(i) + ".log")));
+        journals_.push_back(
+            std::make_unique<journal>(settings_.journals / ("publisher-" + std::to_string(i) + ".log")));
         publishers_.push_back(std::make_unique<publisher>(loop_, std::move(p), *journals_.back()));
     }
 }

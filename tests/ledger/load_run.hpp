@@ -22,13 +22,13 @@ struct run_settings
     std::uint32_t run = 1;
     std::uint64_t seed = 1;
     std::uint32_t publishers = 8;
-    std::uint32_t topics = 2;      // per publisher
+    std::uint32_t topics = 2;  // per publisher
     std::uint32_t sessions = 16;
-    std::string qos = "1";         // "1", "2" or "mix"
-    double rate_per_s = 5'000;     // of all publishers together
+    std::string qos = "1";      // "1", "2" or "mix"
+    double rate_per_s = 5'000;  // of all publishers together
     std::size_t window = 100;
     std::size_t payload_bytes = 128;
-    double seconds = 0;            // 0: until standard input says stop
+    double seconds = 0;  // 0: until standard input says stop
     double drain_seconds = 30;
     std::uint32_t flap_ms = 1'500;
     bool all_online = false;

@@ -26,8 +26,10 @@ int judge(std::filesystem::path const& journals, bool complete)
 
 void add_load_options(CLI::App& load, run_settings& s)
 {
-    static std::map<std::string, sabotage> const faults{{"none", sabotage::none}, {"lose", sabotage::lose},
-                                                        {"swap", sabotage::swap}, {"corrupt", sabotage::corrupt},
+    static std::map<std::string, sabotage> const faults{{"none", sabotage::none},
+                                                        {"lose", sabotage::lose},
+                                                        {"swap", sabotage::swap},
+                                                        {"corrupt", sabotage::corrupt},
                                                         {"repeat", sabotage::repeat}};
     load.add_option("--port", s.port, "MQTT port of the broker on 127.0.0.1")->required();
     load.add_option("--journals", s.journals, "directory for the books")->required();

@@ -92,9 +92,16 @@ struct cursor
 std::size_t fixed_size(std::uint8_t property)
 {
     switch (property) {
-    case 0x11: case 0x27: return 4;
-    case 0x21: case 0x22: case 0x13: return 2;
-    case 0x24: case 0x25: case 0x28: case 0x29: case 0x2A: return 1;
+    case 0x11:
+    case 0x27: return 4;
+    case 0x21:
+    case 0x22:
+    case 0x13: return 2;
+    case 0x24:
+    case 0x25:
+    case 0x28:
+    case 0x29:
+    case 0x2A: return 1;
     default: return 0;
     }
 }
@@ -134,12 +141,16 @@ bool read_body(packet& p, cursor in, version v)
             in.properties();
         p.payload = in.left;
         return in.ok && p.qos < 3;
-    case packet_type::puback: case packet_type::pubrec: case packet_type::pubrel: case packet_type::pubcomp:
+    case packet_type::puback:
+    case packet_type::pubrec:
+    case packet_type::pubrel:
+    case packet_type::pubcomp:
         p.id = in.u16();
         if (in.ok && v5 && !in.left.empty())
             p.reason = in.u8();
         return in.ok && p.id != 0;
-    case packet_type::suback: case packet_type::unsuback:
+    case packet_type::suback:
+    case packet_type::unsuback:
         p.id = in.u16();
         if (v5)
             in.properties();
@@ -260,9 +271,6 @@ std::string encode_ack(packet_type type, std::uint16_t id)
     return framed(first_byte(type, type == packet_type::pubrel ? 2 : 0), body);
 }
 
-std::string encode_disconnect()
-{
-    return framed(first_byte(packet_type::disconnect, 0), {});
-}
+std::string encode_disconnect() { return framed(first_byte(packet_type::disconnect, 0), {}); }
 
 }  // namespace fulmar::ledger

@@ -17,8 +17,7 @@ inline constexpr std::size_t packet_bytes_max = 4 * 1024 * 1024;
 
 enum class version : std::uint8_t { v3_1_1 = 4, v5 = 5 };
 
-enum class packet_type : std::uint8_t
-{
+enum class packet_type : std::uint8_t {
     connect = 1,
     connack,
     publish,
@@ -75,7 +74,7 @@ struct connect_fields
     version speaks = version::v3_1_1;
     std::string client_id;
     bool clean = false;
-    std::uint32_t expiry_s = 3'600;  // MQTT 5 only
+    std::uint32_t expiry_s = 3'600;     // MQTT 5 only
     std::uint16_t receive_maximum = 0;  // MQTT 5 only; 0 = not sent
 };
 

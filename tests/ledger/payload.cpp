@@ -79,7 +79,8 @@ std::optional<message_id> read_payload(std::string_view payload)
 
 std::string topic_name(std::uint32_t run, stream_id stream)
 {
-    return "ledger/" + std::to_string(run) + "/" + std::to_string(stream.publisher) + "/" + std::to_string(stream.topic);
+    return "ledger/" + std::to_string(run) + "/" + std::to_string(stream.publisher) + "/" +
+           std::to_string(stream.topic);
 }
 
 }  // namespace fulmar::ledger

@@ -11,8 +11,12 @@ constexpr std::size_t backlog_max = 256 * 1024;
 }  // namespace
 
 publisher::publisher(event_loop& loop, publisher_settings settings, journal& book)
-    : client(loop, settings.connection), settings_(std::move(settings)), book_(book), window_(settings_.window),
-      sequences_(settings_.topics), last_acknowledged_(settings_.topics)
+    : client(loop, settings.connection),
+      settings_(std::move(settings)),
+      book_(book),
+      window_(settings_.window),
+      sequences_(settings_.topics),
+      last_acknowledged_(settings_.topics)
 {
     std::vector<stream_id> streams;
     for (std::uint32_t topic = 0; topic < settings_.topics; ++topic)

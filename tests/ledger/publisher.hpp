@@ -72,7 +72,7 @@ private:
     std::vector<std::uint64_t> last_acknowledged_;
     std::uint64_t acknowledged_ = 0;
     std::uint64_t sent_ = 0;
-    std::map<std::uint64_t, flight> in_flight_;            // in the order of first sending
+    std::map<std::uint64_t, flight> in_flight_;  // in the order of first sending
     std::map<std::uint16_t, std::uint64_t> order_by_id_;
 };
 

@@ -11,7 +11,9 @@ constexpr std::uint64_t messages_between_faults = 200;
 }  // namespace
 
 subscriber::subscriber(event_loop& loop, subscriber_settings settings, journal& book)
-    : client(loop, settings.connection), settings_(std::move(settings)), book_(book),
+    : client(loop, settings.connection),
+      settings_(std::move(settings)),
+      book_(book),
       until_fault_(messages_between_faults)
 {
     book_.header(settings_.run, settings_.qos, settings_.expects);
@@ -36,18 +38,13 @@ void subscriber::on_session(packet const& connack)
         send(encode_subscribe(speaks(), 1, settings_.filters, settings_.qos));
 }
 
-void subscriber::on_lost()
-{
-    book_.disconnected();
-}
+void subscriber::on_lost() { book_.disconnected(); }
 
 void subscriber::on_packet(packet const& p)
 {
     switch (p.type) {
     case packet_type::publish: return on_publish(p);
-    case packet_type::pubrel:
-        received_ids_.erase(p.id);
-        return send(encode_ack(packet_type::pubcomp, p.id));
+    case packet_type::pubrel: received_ids_.erase(p.id); return send(encode_ack(packet_type::pubcomp, p.id));
     case packet_type::suback:
         if (p.reason > 2)
             book_.violation("SUBSCRIBE was refused with " + std::to_string(p.reason));
@@ -102,7 +99,8 @@ void subscriber::write_down(message_id const& id, bool dup)
         held_.sequence = 0;
         return;
     }
-    bool const faulty = settings_.fault != sabotage::none && settings_.fault != sabotage::corrupt && --until_fault_ == 0;
+    bool const faulty =
+        settings_.fault != sabotage::none && settings_.fault != sabotage::corrupt && --until_fault_ == 0;
     if (!faulty)
         return book_.received(id.stream, id.sequence, dup);
     until_fault_ = messages_between_faults;
@@ -130,7 +128,8 @@ void subscriber::end_flapping()
 void subscriber::flap_later()
 {
     std::uniform_real_distribution<> share{0.2, 1.8};
-    auto const wait = std::chrono::milliseconds{static_cast<std::int64_t>(static_cast<double>(flap_mean_.count()) * share(random_))};
+    auto const wait =
+        std::chrono::milliseconds{static_cast<std::int64_t>(static_cast<double>(flap_mean_.count()) * share(random_))};
     loop_.after(wait, [this] {
         if (!flapping_)
             return;

@@ -19,8 +19,10 @@ TEST(ledger_wire, connect_asks_for_a_session_that_lasts)
 
 TEST(ledger_wire, publish_carries_flags_topic_id_and_payload)
 {
-    EXPECT_EQ(encode_publish({version::v3_1_1, "a/b", "xyz", 1, 0x0102, false}), "\x32\x0a\x00\x03"s + "a/b\x01\x02xyz");
-    EXPECT_EQ(encode_publish({version::v5, "a/b", "xyz", 2, 0x0102, true}), "\x3c\x0b\x00\x03"s + "a/b\x01\x02\x00xyz"s);
+    EXPECT_EQ(encode_publish({version::v3_1_1, "a/b", "xyz", 1, 0x0102, false}),
+              "\x32\x0a\x00\x03"s + "a/b\x01\x02xyz");
+    EXPECT_EQ(encode_publish({version::v5, "a/b", "xyz", 2, 0x0102, true}),
+              "\x3c\x0b\x00\x03"s + "a/b\x01\x02\x00xyz"s);
 }
 
 TEST(ledger_wire, packets_are_found_however_the_stream_is_split)
@@ -58,7 +60,8 @@ TEST(ledger_wire, connack_says_session_present_and_receive_maximum)
 
 TEST(ledger_wire, a_server_that_sends_a_client_packet_or_nonsense_is_broken)
 {
-    for (auto const& bytes : {"\x82\x00"s, "\x30\xff\xff\xff\xff\x01"s, "\x40\x02\x00\x00"s, "\x36\x05\x00\x01"s + "a\x00\x01"s}) {
+    for (auto const& bytes :
+         {"\x82\x00"s, "\x30\xff\xff\xff\xff\x01"s, "\x40\x02\x00\x00"s, "\x36\x05\x00\x01"s + "a\x00\x01"s}) {
         packet_reader reader{version::v3_1_1};
         reader.feed(bytes);
         EXPECT_FALSE(reader.next());

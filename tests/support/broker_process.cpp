@@ -1,23 +1,23 @@
 #include "tests/support/broker_process.hpp"
 
-#include <algorithm>
 #include <arpa/inet.h>
-#include <cerrno>
-#include <csignal>
-#include <cstdlib>
 #include <fcntl.h>
-#include <fstream>
 #include <gtest/gtest.h>
-#include <iostream>
 #include <netinet/in.h>
-#include <random>
-#include <sstream>
-#include <stdexcept>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <thread>
 #include <unistd.h>
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <fstream>
+#include <iostream>
+#include <random>
+#include <sstream>
+#include <stdexcept>
+#include <thread>
 
 extern char** environ;
 
@@ -231,10 +231,7 @@ std::string broker_process::uri(std::string const& scheme, std::string const& li
     return scheme + "://127.0.0.1:" + std::to_string(port(listener)) + path;
 }
 
-std::string broker_process::log() const
-{
-    return read_file(directory_.path() / "broker.log");
-}
+std::string broker_process::log() const { return read_file(directory_.path() / "broker.log"); }
 
 void run_program(std::vector<std::string> const& command)
 {
@@ -246,21 +243,24 @@ void run_program(std::vector<std::string> const& command)
 }
 
 test_certificates::test_certificates(std::filesystem::path const& directory)
-    : ca(directory / "ca.pem"), server_cert(directory / "server.pem"), server_key(directory / "server.key"),
-      client_cert(directory / "client.pem"), client_key(directory / "client.key")
+    : ca(directory / "ca.pem"),
+      server_cert(directory / "server.pem"),
+      server_key(directory / "server.key"),
+      client_cert(directory / "client.pem"),
+      client_key(directory / "client.key")
 {
     auto const ca_key = (directory / "ca.key").string();
     auto const names = (directory / "names.cnf").string();
     std::ofstream{names} << "subjectAltName=DNS:localhost,IP:127.0.0.1\n";
     auto const request = [&](std::string const& name, std::string const& key, std::string const& certificate) {
         auto const csr = certificate + ".csr";
-        run_program({"openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key,
-                     "-out", csr, "-subj", "/CN=" + name});
-        run_program({"openssl", "x509", "-req", "-in", csr, "-CA", ca, "-CAkey", ca_key, "-CAcreateserial", "-days", "30",
-                     "-extfile", names, "-out", certificate});
+        run_program({"openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout",
+                     key, "-out", csr, "-subj", "/CN=" + name});
+        run_program({"openssl", "x509", "-req", "-in", csr, "-CA", ca, "-CAkey", ca_key, "-CAcreateserial", "-days",
+                     "30", "-extfile", names, "-out", certificate});
     };
-    run_program({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout",
-                 ca_key, "-out", ca, "-days", "30", "-subj", "/CN=fulmar test authority"});
+    run_program({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                 "-keyout", ca_key, "-out", ca, "-days", "30", "-subj", "/CN=fulmar test authority"});
     request("localhost", server_key, server_cert);
     request("device-1", client_key, client_cert);
 }

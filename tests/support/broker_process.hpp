@@ -6,13 +6,13 @@
 // Threads:  one.
 #pragma once
 
+#include <sys/types.h>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <map>
 #include <string>
-#include <sys/types.h>
 #include <vector>
 
 namespace fulmar::test {
@@ -50,9 +50,9 @@ public:
     broker_process(broker_process const&) = delete;
     broker_process& operator=(broker_process const&) = delete;
 
-    void kill();                        // kill -9
-    [[nodiscard]] int terminate();      // SIGTERM; the exit code, or -1 if it had to be killed
-    void start();                       // again, on the same data and the same mqtt, http and admin ports
+    void kill();                    // kill -9
+    [[nodiscard]] int terminate();  // SIGTERM; the exit code, or -1 if it had to be killed
+    void start();                   // again, on the same data and the same mqtt, http and admin ports
     void restart()
     {
         kill();
@@ -60,7 +60,8 @@ public:
     }
 
     [[nodiscard]] std::uint16_t port(std::string const& listener) const { return ports_.at(listener); }
-    [[nodiscard]] std::string uri(std::string const& scheme, std::string const& listener, std::string const& path = {}) const;
+    [[nodiscard]] std::string uri(std::string const& scheme, std::string const& listener,
+                                  std::string const& path = {}) const;
     [[nodiscard]] std::string log() const;
     [[nodiscard]] std::filesystem::path const& directory() const noexcept { return directory_.path(); }
 

@@ -65,7 +65,8 @@ std::uint64_t core_broker::dropped(drop_reason why)
     return sum;
 }
 
-message_ptr core_broker::make(std::string_view topic, std::string_view payload, int level, bool retain, std::uint64_t publisher)
+message_ptr core_broker::make(std::string_view topic, std::string_view payload, int level, bool retain,
+                              std::uint64_t publisher)
 {
     message_fields fields;
     fields.topic = topic;
@@ -155,7 +156,8 @@ void core_client::disconnect(bool publish_will)
 void core_client::acknowledge_everything()
 {
     for (auto const& [id, level] : std::exchange(unacknowledged_, {}))
-        (void)session_->acknowledge(level == qos::at_least_once ? acknowledgement::puback : acknowledgement::pubrec, id, false);
+        (void)session_->acknowledge(level == qos::at_least_once ? acknowledgement::puback : acknowledgement::pubrec, id,
+                                    false);
     broker_.settle();
 }
 
@@ -169,8 +171,8 @@ void core_client::later(std::function<void()> work)
 
 bool core_client::send_publish(outgoing const& p)
 {
-    received.push_back(std::string{p.retain ? "!" : ""} + (p.duplicate ? "+" : "") + std::string{p.message->topic()} + "=" +
-                       std::string{p.message->payload()});
+    received.push_back(std::string{p.retain ? "!" : ""} + (p.duplicate ? "+" : "") + std::string{p.message->topic()} +
+                       "=" + std::string{p.message->payload()});
     ids.push_back(p.id);
     if (p.level == qos::at_most_once)
         return true;

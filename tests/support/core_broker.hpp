@@ -80,9 +80,9 @@ public:
     bool present = false;
     broker::error_code refused;
     std::optional<broker::session_end> ended;
-    std::vector<std::string> received;      // "topic=payload", retained copies with "!" in front, duplicates with "+"
+    std::vector<std::string> received;  // "topic=payload", retained copies with "!" in front, duplicates with "+"
     std::vector<broker::packet_id> ids;
-    std::vector<std::string> answers;       // "puback 7", "pubrec 8 <error>", "pubcomp 8"
+    std::vector<std::string> answers;  // "puback 7", "pubrec 8 <error>", "pubcomp 8"
     std::vector<broker::subscribe_outcome> granted;
 
 private:

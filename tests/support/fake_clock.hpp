@@ -14,7 +14,8 @@ namespace fulmar::test {
 class fake_clock final : public broker::clock
 {
 public:
-    static constexpr broker::wall_ms start_wall = 1'700'000'000'000;  // a plausible day, so that "0 = never" stays apart
+    static constexpr broker::wall_ms start_wall =
+        1'700'000'000'000;  // a plausible day, so that "0 = never" stays apart
 
     [[nodiscard]] broker::steady_time now() const override
     {

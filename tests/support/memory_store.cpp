@@ -256,19 +256,17 @@ void memory_store::commit(hand_over work)
 {
     pending_bytes_ -= work.bytes;
     error_code refused;
-    if (!failures_.empty())
-    {
+    if (!failures_.empty()) {
         refused = failures_.front();
         failures_.pop_front();
-    }
-    else if (state_ == store_state::failed)
+    } else if (state_ == store_state::failed)
         refused = errc::store_failed;
 
     std::vector<store_result> results;
     std::vector<logged_message> logged;
-    for (auto const& op : work.ops)
-    {
-        auto const error = !refused && state_ == store_state::full && needs_space(op) ? error_code{errc::store_full} : refused;
+    for (auto const& op : work.ops) {
+        auto const error =
+            !refused && state_ == store_state::full && needs_space(op) ? error_code{errc::store_full} : refused;
         auto const result = error ? store_result{op.ticket, error, 0} : apply(op, logged);
         if (op.ticket != 0)
             results.push_back(result);
@@ -276,9 +274,9 @@ void memory_store::commit(hand_over work)
     // Rows of a session that was never put are remains of one that was erased: not recovered, as in the real store.
     std::erase_if(sessions_, [](auto const& entry) { return entry.second.record.id == session_id{}; });
     ++committed_;
-    auto const batch = logged.empty() ? nullptr : std::make_shared<std::vector<logged_message> const>(std::move(logged));
-    for (auto const& [shard, to] : listeners_)
-    {
+    auto const batch =
+        logged.empty() ? nullptr : std::make_shared<std::vector<logged_message> const>(std::move(logged));
+    for (auto const& [shard, to] : listeners_) {
         auto own = shard == work.shard ? results : std::vector<store_result>{};
         auto const sent = to.wants_log ? batch : nullptr;
         if (to.listener != nullptr && (!own.empty() || sent))
@@ -290,8 +288,7 @@ store_result memory_store::apply(store_op const& op, std::vector<logged_message>
 {
     store_result out{op.ticket, {}, 0};
     std::visit(
-        [&](auto const& what)
-        {
+        [&](auto const& what) {
             using op_type = std::decay_t<decltype(what)>;
             if constexpr (std::is_same_v<op_type, publish_op>)
                 out.sequence = apply_publish(what, logged);
@@ -306,17 +303,16 @@ store_result memory_store::apply(store_op const& op, std::vector<logged_message>
             else if constexpr (std::is_same_v<op_type, cursor_op>)
                 sessions_[what.id].cursor = what.cursor;
             else if constexpr (std::is_same_v<op_type, put_inflight_op>)
-                sessions_[what.id].inflight[{what.record.state == inflight_state::received, what.record.id}] = what.record;
+                sessions_[what.id].inflight[{what.record.state == inflight_state::received, what.record.id}] =
+                    what.record;
             else if constexpr (std::is_same_v<op_type, erase_inflight_op>)
                 sessions_[what.id].inflight.erase({what.incoming, what.packet});
-            else if constexpr (std::is_same_v<op_type, group_cursor_op>)
-            {
+            else if constexpr (std::is_same_v<op_type, group_cursor_op>) {
                 if (what.erase)
                     groups_.erase(what.group);
                 else
                     groups_[what.group] = {what.group, what.filter, what.cursor};
-            }
-            else if constexpr (std::is_same_v<op_type, erase_retained_op>)
+            } else if constexpr (std::is_same_v<op_type, erase_retained_op>)
                 retained_.erase({what.app, what.topic});
         },
         op.what);
@@ -326,8 +322,7 @@ store_result memory_store::apply(store_op const& op, std::vector<logged_message>
 log_sequence memory_store::apply_publish(publish_op const& op, std::vector<logged_message>& logged)
 {
     log_sequence sequence = 0;
-    if (!op.filters.empty())
-    {
+    if (!op.filters.empty()) {
         sequence = last_ + 1;
         last_ = sequence;
         log_[sequence] = op.message;
@@ -335,8 +330,7 @@ log_sequence memory_store::apply_publish(publish_op const& op, std::vector<logge
             index_[filter].insert(sequence);
         logged.push_back({sequence, op.message});
     }
-    if (op.retain)
-    {
+    if (op.retain) {
         std::pair const key{op.message->app, std::string{op.message->topic()}};
         if (op.message->payload().empty())
             retained_.erase(key);
@@ -356,14 +350,13 @@ queue_page memory_store::page_of(queue_read const& request) const
     auto const end = std::min(request.upto, last_.load());
     std::set<log_sequence> due;
     std::set<log_sequence> lost;
-    for (auto const& wanted : request.filters)
-    {
+    for (auto const& wanted : request.filters) {
         auto const found = index_.find(hash_filter(wanted.app, wanted.filter));
         if (found == index_.end())
             continue;
         auto const& stream = found->second;
-        for (auto at = stream.upper_bound(std::max(request.after, wanted.begin)); at != stream.end() && *at <= end; ++at)
-        {
+        for (auto at = stream.upper_bound(std::max(request.after, wanted.begin)); at != stream.end() && *at <= end;
+             ++at) {
             auto const entry = log_.find(*at);
             if (entry == log_.end())
                 lost.insert(*at);
@@ -376,14 +369,12 @@ queue_page memory_store::page_of(queue_read const& request) const
         due.erase(due.begin());
     std::size_t bytes = 0;
     page.reached = std::max(request.after, lost.empty() ? 0 : *lost.rbegin());
-    for (auto const sequence : due)
-    {
+    for (auto const sequence : due) {
         auto const& m = log_.at(sequence);
         if (page.messages.size() >= request.messages_max || (bytes > 0 && bytes + m->footprint() > request.bytes_max))
             return page;
         page.reached = sequence;
-        if (!request.include_expired && m->expired(clock_.wall()))
-        {
+        if (!request.include_expired && m->expired(clock_.wall())) {
             ++page.expired;
             continue;
         }
@@ -409,8 +400,7 @@ void memory_store::drain_notices(std::unique_lock<std::mutex>& lock)
     if (notifying_)
         return;
     notifying_ = true;
-    while (!notices_.empty())
-    {
+    while (!notices_.empty()) {
         auto const next = std::move(notices_.front());
         notices_.pop_front();
         lock.unlock();

@@ -25,21 +25,21 @@ public:
     explicit memory_store(broker::clock const& clock);
 
     // --- what a test controls --------------------------------------------------------------------
-    void hold();                 // later hand-overs wait
-    void confirm_next();         // commits the oldest waiting hand-over
-    void confirm_all();          // commits everything that waits; still held
-    void release();              // commits everything and goes back to automatic
-    void hold_reads();           // later reads wait
-    void release_reads();        // answers them all and goes back to answering at once
-    void fail_next(broker::error_code error);  // the next hand-over to be committed is refused as a whole
-    void set_state(broker::store_state state); // failed refuses all, full refuses publishes
+    void hold();                                   // later hand-overs wait
+    void confirm_next();                           // commits the oldest waiting hand-over
+    void confirm_all();                            // commits everything that waits; still held
+    void release();                                // commits everything and goes back to automatic
+    void hold_reads();                             // later reads wait
+    void release_reads();                          // answers them all and goes back to answering at once
+    void fail_next(broker::error_code error);      // the next hand-over to be committed is refused as a whole
+    void set_state(broker::store_state state);     // failed refuses all, full refuses publishes
     void trim_to(broker::log_sequence low_water);  // as retention does: readers behind it see a gap
     // The process died: what waits is forgotten, listeners too. recover() then shows what survived.
     void restart();
 
     // --- what a test looks at (copies) -----------------------------------------------------------
-    [[nodiscard]] std::size_t waiting() const;      // hand-overs not yet confirmed
-    [[nodiscard]] std::size_t committed() const;    // hand-overs committed since construction
+    [[nodiscard]] std::size_t waiting() const;    // hand-overs not yet confirmed
+    [[nodiscard]] std::size_t committed() const;  // hand-overs committed since construction
     [[nodiscard]] std::vector<broker::logged_message> log() const;
     [[nodiscard]] std::vector<broker::message_ptr> retained() const;
     [[nodiscard]] std::vector<broker::recovered_session> sessions() const;

@@ -7,10 +7,7 @@ namespace fulmar::test {
 
 namespace {
 
-void fail(std::source_location const& at, std::string const& what)
-{
-    ADD_FAILURE_AT(at.file_name(), static_cast<int>(at.line())) << what;
-}
+void fail(packet_script::location const& at, std::string const& what) { ADD_FAILURE_AT(at.file, at.line) << what; }
 
 bool has_properties(scripted_packet const& seen, scripted_packet const& wanted)
 {

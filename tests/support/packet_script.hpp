@@ -11,14 +11,24 @@
 #include "tests/support/mqtt_test_broker.hpp"
 #include "tests/support/scripted_packet.hpp"
 
-#include <source_location>
+#include <string>
+#include <vector>
 
 namespace fulmar::test {
 
 class packet_script
 {
 public:
-    using location = std::source_location;
+    // Where a sentence stands in the test (std::source_location needs a newer Clang).
+    struct location
+    {
+        char const* file = "";
+        int line = 0;
+        static constexpr location current(char const* at_file = __builtin_FILE(), int at_line = __builtin_LINE())
+        {
+            return {at_file, at_line};
+        }
+    };
 
     explicit packet_script(mqtt_test_broker& broker, protocol_version version = mqtt_v5, std::size_t shard = 0);
 

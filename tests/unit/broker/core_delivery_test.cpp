@@ -102,7 +102,7 @@ TEST_P(across_shards, the_session_of_another_user_cannot_be_taken)
     EXPECT_TRUE(owner.online());
 }
 
-TEST_P(across_shards, each_message_of_a_shared_subscription_goes_to_one_member)  // [MQTT-4.8.2-4]
+TEST_P(across_shards, each_message_of_a_shared_subscription_goes_to_one_member)
 {
     core_client one{broker, from, "one"};
     core_client two{broker, to, "two"};
@@ -282,7 +282,8 @@ TEST(core_delivery, after_a_kill_everything_acknowledged_to_the_publisher_reache
     EXPECT_THAT(subscriber.received, ElementsAre("t=1", "t=2"));
 }
 
-TEST(core_delivery, a_repeated_qos2_publish_is_answered_again_and_not_routed_even_after_a_restart)  // [MQTT-4.3.3-10], item 69
+TEST(core_delivery,
+     a_repeated_qos2_publish_is_answered_again_and_not_routed_even_after_a_restart)  // [MQTT-4.3.3-10], item 69
 {
     core_broker broker;
     auto const publish_seven = [&](core_client& publisher) {

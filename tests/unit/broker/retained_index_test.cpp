@@ -148,9 +148,9 @@ TEST(retained_index, a_narrow_scan_does_not_look_at_everything)
             index.scan(default_app, filter, 1, state, 10, found);
         return count * 10;
     };
-    EXPECT_LE(pages("site/42/+"), 100U);          // 16 stripes, a look or two in each
-    EXPECT_LE(pages("site/+/name"), 6'000U);      // 100 sites in 16 stripes
-    EXPECT_LE(pages("site/7/device/#"), 500U);    // 200 devices
+    EXPECT_LE(pages("site/42/+"), 100U);        // 16 stripes, a look or two in each
+    EXPECT_LE(pages("site/+/name"), 6'000U);    // 100 sites in 16 stripes
+    EXPECT_LE(pages("site/7/device/#"), 500U);  // 200 devices
     EXPECT_LE(pages("nowhere/+"), 50U);
 }
 

@@ -78,7 +78,8 @@ TEST(topic_tree, plus_matches_exactly_one_level)  // [MQTT-4.7.1-2]
 
 TEST(topic_tree, wildcards_at_the_first_level_do_not_match_topics_that_begin_with_dollar)  // [MQTT-4.7.2-1]
 {
-    auto const tree = tree_of({"#", "+/monitor/Clients", "$SYS/#", "$SYS/monitor/+", "+", "$SYS/+/Clients", "$internal"});
+    auto const tree =
+        tree_of({"#", "+/monitor/Clients", "$SYS/#", "$SYS/monitor/+", "+", "$SYS/+/Clients", "$internal"});
     EXPECT_THAT(matched(tree, "$SYS/monitor/Clients"), ElementsAre(2U, 3U, 5U));
     EXPECT_THAT(matched(tree, "$SYS"), ElementsAre(2U));
     EXPECT_THAT(matched(tree, "$internal"), ElementsAre(6U));

@@ -28,7 +28,8 @@ public:
     }
 
     using FSWritableFileOwnerWrapper::Append;
-    IOStatus Append(rocksdb::Slice const& bytes, rocksdb::IOOptions const& options, rocksdb::IODebugContext* debug) override
+    IOStatus Append(rocksdb::Slice const& bytes, rocksdb::IOOptions const& options,
+                    rocksdb::IODebugContext* debug) override
     {
         auto half = false;
         auto status = owner_.on_append(name_, bytes.size(), half);
@@ -36,8 +37,8 @@ public:
             target()->Append({bytes.data(), bytes.size() / 2}, options, debug).PermitUncheckedError();
         return status.ok() ? target()->Append(bytes, options, debug) : status;
     }
-    IOStatus Append(rocksdb::Slice const& bytes, rocksdb::IOOptions const& options, rocksdb::DataVerificationInfo const&,
-                    rocksdb::IODebugContext* debug) override
+    IOStatus Append(rocksdb::Slice const& bytes, rocksdb::IOOptions const& options,
+                    rocksdb::DataVerificationInfo const&, rocksdb::IODebugContext* debug) override
     {
         return Append(bytes, options, debug);
     }
@@ -47,7 +48,10 @@ public:
     {
         return IOStatus::OK();  // promises nothing
     }
-    IOStatus Truncate(std::uint64_t, rocksdb::IOOptions const&, rocksdb::IODebugContext*) override { return IOStatus::OK(); }
+    IOStatus Truncate(std::uint64_t, rocksdb::IOOptions const&, rocksdb::IODebugContext*) override
+    {
+        return IOStatus::OK();
+    }
     IOStatus Allocate(std::uint64_t, std::uint64_t, rocksdb::IOOptions const&, rocksdb::IODebugContext*) override
     {
         return IOStatus::OK();
@@ -63,7 +67,10 @@ class fault_file_system::folder final : public rocksdb::FSDirectory
 {
 public:
     folder(fault_file_system& owner, std::string name) : owner_{owner}, name_{std::move(name)} {}
-    IOStatus Fsync(rocksdb::IOOptions const&, rocksdb::IODebugContext*) override { return owner_.on_folder_sync(name_); }
+    IOStatus Fsync(rocksdb::IOOptions const&, rocksdb::IODebugContext*) override
+    {
+        return owner_.on_folder_sync(name_);
+    }
 
 private:
     fault_file_system& owner_;
@@ -87,20 +94,19 @@ bool fault_file_system::power_lost() const
 void fault_file_system::restore_power(std::mt19937& random)
 {
     std::lock_guard const lock{mutex_};
-    auto const chance = [&](std::uint64_t most) { return std::uniform_int_distribution<std::uint64_t>{0, most}(random); };
-    for (auto const& [name, state] : files_)
-    {
+    auto const chance = [&](std::uint64_t most) {
+        return std::uniform_int_distribution<std::uint64_t>{0, most}(random);
+    };
+    for (auto const& [name, state] : files_) {
         std::error_code ignored;
         if (!exists(std::filesystem::path{name}))
             continue;
-        if (!state.in_folder && chance(1) == 0)
-        {
+        if (!state.in_folder && chance(1) == 0) {
             if (auto const before = replaced_.find(name); before != replaced_.end())
                 std::ofstream{name, std::ios::binary | std::ios::trunc} << before->second;
             else
                 std::filesystem::remove(name, ignored);
-        }
-        else if (state.synced < state.size)
+        } else if (state.synced < state.size)
             std::filesystem::resize_file(name, state.synced + chance(state.size - state.synced), ignored);
     }
     files_.clear();
@@ -124,7 +130,8 @@ void fault_file_system::fill_disk(bool on)
 // --- FileSystem ----------------------------------------------------------------------------------
 
 IOStatus fault_file_system::NewWritableFile(std::string const& name, rocksdb::FileOptions const& options,
-                                            std::unique_ptr<rocksdb::FSWritableFile>* result, rocksdb::IODebugContext* debug)
+                                            std::unique_ptr<rocksdb::FSWritableFile>* result,
+                                            rocksdb::IODebugContext* debug)
 {
     std::lock_guard const lock{mutex_};
     if (power_lost_)
@@ -144,8 +151,8 @@ IOStatus fault_file_system::NewDirectory(std::string const& name, rocksdb::IOOpt
     return IOStatus::OK();
 }
 
-IOStatus fault_file_system::RenameFile(std::string const& from, std::string const& to, rocksdb::IOOptions const& options,
-                                       rocksdb::IODebugContext* debug)
+IOStatus fault_file_system::RenameFile(std::string const& from, std::string const& to,
+                                       rocksdb::IOOptions const& options, rocksdb::IODebugContext* debug)
 {
     std::lock_guard const lock{mutex_};
     if (power_lost_)
@@ -153,8 +160,7 @@ IOStatus fault_file_system::RenameFile(std::string const& from, std::string cons
     if (std::filesystem::exists(to) && !replaced_.contains(to))
         replaced_[to] = contents_of(to);
     auto status = FileSystemWrapper::RenameFile(from, to, options, debug);
-    if (auto const moved = files_.find(from); status.ok() && moved != files_.end())
-    {
+    if (auto const moved = files_.find(from); status.ok() && moved != files_.end()) {
         files_[to] = moved->second;
         files_[to].in_folder = false;
         files_.erase(from);
@@ -162,7 +168,8 @@ IOStatus fault_file_system::RenameFile(std::string const& from, std::string cons
     return status;
 }
 
-IOStatus fault_file_system::DeleteFile(std::string const& name, rocksdb::IOOptions const& options, rocksdb::IODebugContext* debug)
+IOStatus fault_file_system::DeleteFile(std::string const& name, rocksdb::IOOptions const& options,
+                                       rocksdb::IODebugContext* debug)
 {
     std::lock_guard const lock{mutex_};
     if (power_lost_)
@@ -209,8 +216,7 @@ IOStatus fault_file_system::on_folder_sync(std::string const& name)
     if (auto status = step(); !status.ok())
         return status;
     for (auto& [file_name, state] : files_)
-        if (parent_of(file_name) == name || parent_of(file_name) + "/" == name)
-        {
+        if (parent_of(file_name) == name || parent_of(file_name) + "/" == name) {
             state.in_folder = true;
             replaced_.erase(file_name);
         }

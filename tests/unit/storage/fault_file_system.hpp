@@ -34,9 +34,11 @@ public:
     // --- FileSystem ------------------------------------------------------------------------------
     char const* Name() const override { return "fulmar.fault"; }
     rocksdb::IOStatus NewWritableFile(std::string const& name, rocksdb::FileOptions const& options,
-                                      std::unique_ptr<rocksdb::FSWritableFile>* result, rocksdb::IODebugContext* debug) override;
+                                      std::unique_ptr<rocksdb::FSWritableFile>* result,
+                                      rocksdb::IODebugContext* debug) override;
     rocksdb::IOStatus NewDirectory(std::string const& name, rocksdb::IOOptions const& options,
-                                   std::unique_ptr<rocksdb::FSDirectory>* result, rocksdb::IODebugContext* debug) override;
+                                   std::unique_ptr<rocksdb::FSDirectory>* result,
+                                   rocksdb::IODebugContext* debug) override;
     rocksdb::IOStatus RenameFile(std::string const& from, std::string const& to, rocksdb::IOOptions const& options,
                                  rocksdb::IODebugContext* debug) override;
     rocksdb::IOStatus DeleteFile(std::string const& name, rocksdb::IOOptions const& options,

@@ -85,8 +85,7 @@ TEST(record, of_a_plain_message_adds_few_bytes_to_topic_and_payload)
 TEST(record, with_any_single_flipped_bit_does_not_decode)
 {
     auto record = record_of(*full_message());
-    for (std::size_t bit = 0; bit < record.size() * 8; ++bit)
-    {
+    for (std::size_t bit = 0; bit < record.size() * 8; ++bit) {
         record[bit / 8] = static_cast<char>(record[bit / 8] ^ (1 << bit % 8));
         EXPECT_FALSE(decode_record(record)) << "bit " << bit;
         record[bit / 8] = static_cast<char>(record[bit / 8] ^ (1 << bit % 8));
@@ -105,9 +104,9 @@ TEST(record, cut_or_extended_anywhere_does_not_decode)
 TEST(record, with_a_right_checksum_and_impossible_lengths_does_not_decode)
 {
     // Everything after the header is replaced and the checksum made right, as a broken writer would.
-    for (std::string body : {std::string{"\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff\x01", 12}, std::string{"\x03\x00\x00\x01t\x00", 6},
-                             std::string{"\x00\x00\x00\x00\x00", 5}, std::string{"\x40\x00\x00\x01t\x00\x00\x00\x00\xff\xff\x7f", 12}})
-    {
+    for (std::string body :
+         {std::string{"\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff\x01", 12}, std::string{"\x03\x00\x00\x01t\x00", 6},
+          std::string{"\x00\x00\x00\x00\x00", 5}, std::string{"\x40\x00\x00\x01t\x00\x00\x00\x00\xff\xff\x7f", 12}}) {
         std::string record{"\x01\0\0\0\0", 5};
         record += body;
         auto const crc = crc32c(std::string_view{record}.substr(5), crc32c(std::string_view{record}.substr(0, 1)));
@@ -167,8 +166,8 @@ TEST(row, of_a_session_gives_back_its_will)
 TEST(row, with_impossible_values_does_not_decode)
 {
     EXPECT_FALSE(decode_session(session_id{1}, "\xff\xff\xff"));
-    EXPECT_FALSE(decode_subscription("a", std::string{"\x08\x03", 2}));   // QoS 3
-    EXPECT_FALSE(decode_inflight(1, std::string{"\x08\x07", 2}));         // unknown state
+    EXPECT_FALSE(decode_subscription("a", std::string{"\x08\x03", 2}));  // QoS 3
+    EXPECT_FALSE(decode_inflight(1, std::string{"\x08\x07", 2}));        // unknown state
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <map>
 #include <mutex>
+#include <random>
 
 #include <stdlib.h>
 
@@ -158,7 +159,9 @@ protected:
         store = open_store(settings, clock, hooks);
         recovered_rows rows;
         recovery_sink sink;
-        sink.session = [&](recovered_session&& s) { rows.sessions.emplace(static_cast<std::uint64_t>(s.record.id), std::move(s)); };
+        sink.session = [&](recovered_session&& s) {
+            rows.sessions.emplace(static_cast<std::uint64_t>(s.record.id), std::move(s));
+        };
         sink.group = [&](recovered_group&& g) { rows.groups.push_back(std::move(g)); };
         sink.retained = [&](message_ptr m) { rows.retained.emplace(std::string{m->topic()}, m); };
         store->recover(sink);
@@ -194,7 +197,10 @@ protected:
         return listener->page(ticket);
     }
 
-    static queue_filter filter(std::string text, log_sequence begin = 0) { return {default_app, std::move(text), begin}; }
+    static queue_filter filter(std::string text, log_sequence begin = 0)
+    {
+        return {default_app, std::move(text), begin};
+    }
 
     static std::vector<std::string> payloads(queue_page const& page)
     {

@@ -48,16 +48,14 @@ TEST_F(store_test, pages_continue_where_the_last_one_ended)
 {
     start();
     strings expected;
-    for (int i = 0; i < 100; ++i)
-    {
+    for (int i = 0; i < 100; ++i) {
         expected.push_back(std::to_string(i));
         publish("a/" + std::to_string(i % 3), expected.back(), i % 3 == 0 ? strings{"a/#", "a/0"} : strings{"a/#"});
     }
     strings got;
     log_sequence after = 0;
     int pages = 0;
-    for (auto complete = false; !complete; ++pages)
-    {
+    for (auto complete = false; !complete; ++pages) {
         auto const page = read({filter("a/0"), filter("a/#")}, after, 7);
         EXPECT_LE(page.messages.size(), 7U);
         for (auto const& text : payloads(page))
@@ -136,8 +134,7 @@ TEST_F(store_test, a_replay_is_the_same_from_disk_and_from_the_cache)
 {
     start();
     strings expected;
-    for (int i = 0; i < 50; ++i)
-    {
+    for (int i = 0; i < 50; ++i) {
         expected.push_back(std::to_string(i));
         publish("a", expected.back(), {"a"});
     }
@@ -155,11 +152,13 @@ TEST_F(store_test, sessions_come_back_with_subscriptions_cursor_and_inflight)
     auto record = session_of(7, "client");
     record.user = "alice";
     commit(put_session_op{record}, put_subscription_op{session_id{7}, durable_subscription("a/#", 12)},
-           put_subscription_op{session_id{7}, durable_subscription("b", 0, qos::exactly_once)}, cursor_op{session_id{7}, 40},
+           put_subscription_op{session_id{7}, durable_subscription("b", 0, qos::exactly_once)},
+           cursor_op{session_id{7}, 40},
            put_inflight_op{session_id{7}, {5, inflight_state::released, qos::exactly_once, 41, filter_hash{9}}},
            put_inflight_op{session_id{7}, {5, inflight_state::received, qos::exactly_once, 0, {}}},
            put_inflight_op{session_id{7}, {6, inflight_state::published, qos::at_least_once, 42, {}}});
-    commit(erase_inflight_op{session_id{7}, 6, false}, erase_subscription_op{session_id{7}, "b"}, cursor_op{session_id{7}, 41});
+    commit(erase_inflight_op{session_id{7}, 6, false}, erase_subscription_op{session_id{7}, "b"},
+           cursor_op{session_id{7}, 41});
     auto const rows = start();
     ASSERT_EQ(rows.sessions.size(), 1U);
     auto const& s = rows.sessions.at(7);
@@ -179,7 +178,8 @@ TEST_F(store_test, an_erased_session_leaves_nothing_behind)
 {
     start();
     commit(put_session_op{session_of(1, "a")}, put_subscription_op{session_id{1}, durable_subscription("t")},
-           put_inflight_op{session_id{1}, {1, inflight_state::received, qos::exactly_once, 0, {}}}, cursor_op{session_id{1}, 3});
+           put_inflight_op{session_id{1}, {1, inflight_state::received, qos::exactly_once, 0, {}}},
+           cursor_op{session_id{1}, 3});
     commit(put_session_op{session_of(2, "b")}, put_subscription_op{session_id{2}, durable_subscription("t")});
     commit(erase_session_op{session_id{1}});
     // A crash before maintenance: the rows of the session are still there, and must not come back.
@@ -217,8 +217,7 @@ TEST_F(store_test, an_incoming_packet_identifier_is_stored_with_its_publish)
 TEST_F(store_test, the_last_retained_message_of_a_topic_is_kept_and_an_empty_one_deletes_it)
 {
     start();
-    auto const retain = [&](std::string_view topic, std::string_view payload)
-    {
+    auto const retain = [&](std::string_view topic, std::string_view payload) {
         publish_op op;
         op.message = make_message(topic, payload);
         op.retain = true;
@@ -238,8 +237,10 @@ TEST_F(store_test, the_last_retained_message_of_a_topic_is_kept_and_an_empty_one
 TEST_F(store_test, group_cursors_come_back_until_they_are_erased)
 {
     start();
-    commit(group_cursor_op{hash_of("$share/g/t"), "$share/g/t", 5, false}, group_cursor_op{filter_hash{2}, "x", 1, false});
-    commit(group_cursor_op{hash_of("$share/g/t"), "$share/g/t", 6, false}, group_cursor_op{filter_hash{2}, "x", 0, true});
+    commit(group_cursor_op{hash_of("$share/g/t"), "$share/g/t", 5, false},
+           group_cursor_op{filter_hash{2}, "x", 1, false});
+    commit(group_cursor_op{hash_of("$share/g/t"), "$share/g/t", 6, false},
+           group_cursor_op{filter_hash{2}, "x", 0, true});
     auto const rows = start();
     ASSERT_EQ(rows.groups.size(), 1U);
     EXPECT_EQ(rows.groups[0].filter, "$share/g/t");
@@ -268,8 +269,7 @@ TEST_F(store_test, committed_messages_go_to_shards_that_want_the_log)
 TEST_F(store_test, close_commits_what_was_submitted)
 {
     start();
-    for (int i = 0; i < 1000; ++i)
-    {
+    for (int i = 0; i < 1000; ++i) {
         std::vector<store_op> ops;
         ops.push_back({logged_publish(make_message("a", std::to_string(i)), {"a"}), 0});
         store->submit(0, std::move(ops));
@@ -282,13 +282,10 @@ TEST_F(store_test, close_commits_what_was_submitted)
 TEST_F(store_test, two_stores_cannot_share_a_folder)
 {
     start();
-    try
-    {
+    try {
         auto const second = open_store(settings, clock, hooks);
         FAIL() << "opened twice";
-    }
-    catch (std::runtime_error const& refused)
-    {
+    } catch (std::runtime_error const& refused) {
         EXPECT_NE(std::string{refused.what()}.find("in use by another process"), std::string::npos) << refused.what();
     }
 }
@@ -300,15 +297,13 @@ TEST_F(store_test, a_newer_schema_is_refused)
     {
         database raw{settings, {}};
         auto const newer = key::number(schema_version + 1);
-        ASSERT_TRUE(raw.db().Put({}, raw.at(column::meta), std::string{key::schema_version}, std::string{newer.view()}).ok());
+        ASSERT_TRUE(
+            raw.db().Put({}, raw.at(column::meta), std::string{key::schema_version}, std::string{newer.view()}).ok());
     }
-    try
-    {
+    try {
         start();
         FAIL() << "opened a newer schema";
-    }
-    catch (std::runtime_error const& refused)
-    {
+    } catch (std::runtime_error const& refused) {
         EXPECT_NE(std::string{refused.what()}.find("newer version"), std::string::npos) << refused.what();
     }
 }
@@ -343,10 +338,10 @@ TEST_F(store_test, a_hundred_thousand_sessions_are_recovered_with_all_their_rows
 {
     start();
     std::vector<store_op> ops;
-    for (std::uint64_t id = 1; id <= 100'000; ++id)
-    {
+    for (std::uint64_t id = 1; id <= 100'000; ++id) {
         ops.push_back({put_session_op{session_of(id * 0x9E3779B97F4A7C15ULL, "client-" + std::to_string(id))}, 0});
-        ops.push_back({put_subscription_op{session_id{id * 0x9E3779B97F4A7C15ULL}, durable_subscription("devices/all", id)}, 0});
+        ops.push_back(
+            {put_subscription_op{session_id{id * 0x9E3779B97F4A7C15ULL}, durable_subscription("devices/all", id)}, 0});
         ops.push_back({cursor_op{session_id{id * 0x9E3779B97F4A7C15ULL}, id}, 0});
         if (ops.size() >= 3000)
             store->submit(0, std::exchange(ops, {}));
@@ -358,15 +353,15 @@ TEST_F(store_test, a_hundred_thousand_sessions_are_recovered_with_all_their_rows
     std::uint64_t sessions = 0;
     std::uint64_t right = 0;
     recovery_sink sink;
-    sink.session = [&](recovered_session&& s)
-    {
+    sink.session = [&](recovered_session&& s) {
         ++sessions;
         right += s.subscriptions.size() == 1 && s.cursor == s.subscriptions[0].begin ? 1 : 0;
     };
     auto const began = std::chrono::steady_clock::now();
     store->recover(sink);
     auto const took = std::chrono::steady_clock::now() - began;
-    RecordProperty("milliseconds", static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(took).count()));
+    RecordProperty("milliseconds",
+                   static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(took).count()));
     EXPECT_EQ(sessions, 100'000U);
     EXPECT_EQ(right, 100'000U);
 }

@@ -55,7 +55,8 @@ TEST_F(trim_test, the_low_water_follows_the_slowest_cursor)
 TEST_F(trim_test, only_filters_that_read_the_log_hold_it)
 {
     start();
-    commit(put_session_op{session_of(1, "c")}, put_subscription_op{session_id{1}, durable_subscription("q0", 0, qos::at_most_once)},
+    commit(put_session_op{session_of(1, "c")},
+           put_subscription_op{session_id{1}, durable_subscription("q0", 0, qos::at_most_once)},
            put_subscription_op{session_id{1}, durable_subscription("$share/g/a")});
     publish_many(5);
     trim();
@@ -133,8 +134,7 @@ TEST_F(trim_test, what_was_trimmed_is_in_no_file_and_leaves_no_tombstones)
     EXPECT_EQ(rows_in(column::log), 50U);
     EXPECT_EQ(rows_in(column::index), 50U);
     database raw{settings, {}};
-    for (auto const which : {column::log, column::index})
-    {
+    for (auto const which : {column::log, column::index}) {
         rocksdb::TablePropertiesCollection properties;
         ASSERT_TRUE(raw.db().GetPropertiesOfAllTables(raw.at(which), &properties).ok());
         for (auto const& [file, of] : properties)
@@ -147,10 +147,13 @@ TEST_F(trim_test, files_wholly_below_the_low_water_are_deleted)
     settings.write_buffer_bytes = 256 * 1024;
     start();
     reader_at(1, "a", 0);
-    std::string padding(4000, 'x');
-    for (auto& c : padding)
-        c = static_cast<char>(std::rand());  // does not compress
-    publish_many(500, "a", padding);
+    std::mt19937 random{1};
+    for (int i = 0; i < 500; ++i) {
+        std::string payload(4000, '\0');
+        for (auto& c : payload)
+            c = static_cast<char>(random());  // does not compress
+        publish("a", payload, {"a"});
+    }
     store->maintain();
     auto const before = store->statistics().disk_bytes.load();
     EXPECT_GT(before, 1'000'000U);

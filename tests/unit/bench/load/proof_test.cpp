@@ -119,8 +119,8 @@ TEST_F(publisher_window, of_a_durable_publisher_holds_what_is_not_acknowledged)
     EXPECT_FALSE(p.may_publish());
     EXPECT_EQ(p.on_acknowledged(1, 150), 50);
     EXPECT_TRUE(p.may_publish());
-    EXPECT_EQ(p.on_acknowledged(1, 150), -1);   // twice
-    EXPECT_EQ(p.on_acknowledged(9, 150), -1);   // never sent
+    EXPECT_EQ(p.on_acknowledged(1, 150), -1);  // twice
+    EXPECT_EQ(p.on_acknowledged(9, 150), -1);  // never sent
     EXPECT_EQ(p.unacknowledged(), 2U);
 }
 

@@ -15,7 +15,8 @@ TEST(mqtt_wire, connect_is_what_the_specification_shows)  // MQTT 3.1.1 §3.1, M
     std::string v4;
     write_connect(v4, settings, false);
     EXPECT_EQ(v4, std::string("\x10\x0D\x00\x04MQTT\x04\x02\x00\x00\x00\x01"
-                              "c", 15));
+                              "c",
+                              15));
     settings.clean = false;
     settings.durable = true;
     settings.user = "u";
@@ -23,7 +24,8 @@ TEST(mqtt_wire, connect_is_what_the_specification_shows)  // MQTT 3.1.1 §3.1, M
     std::string v5;
     write_connect(v5, settings, true);
     EXPECT_EQ(v5, std::string("\x10\x19\x00\x04MQTT\x05\xC0\x00\x00\x05\x11\x00\x01\x51\x80\x00\x01"
-                              "c\x00\x01u\x00\x01p", 27));
+                              "c\x00\x01u\x00\x01p",
+                              27));
 }
 
 TEST(mqtt_wire, a_written_publish_is_read_back_from_any_prefix_and_suffix)

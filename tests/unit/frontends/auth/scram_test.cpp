@@ -128,8 +128,7 @@ TEST(scram, malformed_first_messages_are_refused)
     for (auto const* bad :
          {"", "n", "n,", "n,,", "n,,n=user", "n,,r=abc", "n,,n=,r=abc", "n,,n=user,r=", "x,,n=user,r=abc",
           "p=tls-unique,,n=user,r=abc", "n,,m=ext,n=user,r=abc", "n,,n=us=er,r=abc", "n,,n=us=2c,r=abc",
-          "n,,n=user,r=a b", "n,a=other,n=user,r=abc", "n,b,n=user,r=abc"})
-    {
+          "n,,n=user,r=a b", "n,a=other,n=user,r=abc", "n,b,n=user,r=abc"}) {
         auto exchange = server();
         auto const step = exchange.next(bad);
         EXPECT_EQ(step.error, errc::bad_credentials) << bad;
@@ -144,8 +143,7 @@ TEST(scram, malformed_final_messages_are_refused)
     for (auto const& bad :
          {std::string{}, std::string{"c=biws"}, "c=biws,r=" + nonce, "c=biws,r=abc,p=" + zeros,
           "c=eSws,r=" + nonce + ",p=" + zeros, "r=" + nonce + ",c=biws,p=" + zeros, "c=biws,r=" + nonce + ",p=AAAA",
-          "c=biws,r=" + nonce + ",p=!", "c=biws,r=" + nonce + ",p=" + zeros})
-    {
+          "c=biws,r=" + nonce + ",p=!", "c=biws,r=" + nonce + ",p=" + zeros}) {
         auto exchange = server();
         ASSERT_FALSE(exchange.next("n,,n=user,r=abc").error);
         EXPECT_EQ(exchange.next(bad).error, errc::bad_credentials) << bad;

@@ -96,8 +96,8 @@ TEST(connect_protocol, item_022_name_and_level_must_belong_together)  // [v3 MQT
 TEST(connect_protocol, items_023_024_reserved_and_contradicting_flags_are_malformed)  // [MQTT-3.1.2-3, -11..-13]
 {
     mqtt_test_broker broker;
-    for (unsigned const flags : {0x03U, 0x0AU, 0x22U, 0x1EU})
-    {  // reserved; will QoS or retain without will; will QoS 3
+    for (unsigned const flags :
+         {0x03U, 0x0AU, 0x22U, 0x1EU}) {  // reserved; will QoS or retain without will; will QoS 3
         packet_script client{broker};
         client.sends_bytes(
             raw_packet(0x10, v5_connect_body(static_cast<std::uint8_t>(flags), std::string{"\0\1c\0\0\1w\0\1x", 10})));

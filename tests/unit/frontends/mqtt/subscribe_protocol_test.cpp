@@ -182,8 +182,7 @@ TEST_F(subscribe_protocol, items_087_088_089_matching_follows_the_levels_exactly
                                                                  {"\xEF\xBB\xBF"
                                                                   "a",
                                                                   "a", false},
-                                                                 {"#", "a/b/c", true}})
-    {
+                                                                 {"#", "a/b/c", true}}) {
         packet_script one{broker};
         one.connects(connect("one")).subscribes(filter, 0);
         publisher.sends(publish(topic, "x"));

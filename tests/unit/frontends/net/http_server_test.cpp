@@ -106,6 +106,14 @@ TEST_F(http_server, a_request_may_arrive_byte_by_byte)
     EXPECT_EQ(last.count("Trailer"), 0U);
 }
 
+TEST_F(http_server, an_empty_chunked_body_may_arrive_byte_by_byte)
+{
+    feed.one_by_one(post("Transfer-Encoding: chunked\r\n", "0\r\n\r\n"));
+    EXPECT_THAT(outer.take(), StartsWith("HTTP/1.1 200 "));
+    feed.one_by_one(post("Transfer-Encoding: chunked\r\n", "1\r\nx\r\n0\r\n\r\n"));
+    EXPECT_THAT(outer.take(), EndsWith("\r\n\r\nx"));
+}
+
 TEST_F(http_server, pipelined_requests_are_answered_in_order)
 {
     auto const text = answer(get("/later") + get("/hello") + get("/apps/7/events"));
@@ -214,8 +222,7 @@ TEST_F(http_server, only_plain_chunked_is_a_transfer_encoding)  // C2
     for (auto const* value : {"chunked, identity", "identity", "xchunked", "gzip, chunked", "chunked,",
                               "\x0b"
                               "chunked",
-                              "\"chunked\"", "chunked;q=1"})
-    {
+                              "\"chunked\"", "chunked;q=1"}) {
         auto const text = answer(post("Transfer-Encoding: " + std::string{value} + "\r\n", "0\r\n\r\n"));
         EXPECT_THAT(text, testing::AnyOf(StartsWith("HTTP/1.1 400 "), StartsWith("HTTP/1.1 501 "))) << value;
         EXPECT_TRUE(outer.closed);
@@ -237,8 +244,7 @@ TEST_F(http_server, chunk_sizes_are_plain_hexadecimal)  // C4
 {
     for (auto const* chunks :
          {"\r\n\r\n", "0x1\r\nx\r\n0\r\n\r\n", "-1\r\nx\r\n0\r\n\r\n", "g\r\n", "10000000000000001\r\nx\r\n0\r\n\r\n",
-          "1\nx\r\n0\r\n\r\n", "1\r\nxy\r\n0\r\n\r\n", "1 \r\nx\r\n0\r\n\r\n;", ";a=b\r\n\r\n"})
-    {
+          "1\nx\r\n0\r\n\r\n", "1\r\nxy\r\n0\r\n\r\n", "1 \r\nx\r\n0\r\n\r\n;", ";a=b\r\n\r\n"}) {
         auto const text = answer(post("Transfer-Encoding: chunked\r\n", chunks));
         EXPECT_THAT(text, testing::AnyOf(StartsWith("HTTP/1.1 400 "), StartsWith("HTTP/1.1 413 ")))
             << testing::PrintToString(chunks);

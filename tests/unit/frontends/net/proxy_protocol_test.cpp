@@ -56,8 +56,7 @@ TEST(proxy_protocol, version_1_lines_that_are_not_exactly_right_are_malformed)
           "PROXY TCP4 192.0.2.1 192.0.2.2 -1 443\r\n", "PROXY TCP4 192.0.2.1 192.0.2.2 01 443\r\n",
           "PROXY UDP4 192.0.2.1 192.0.2.2 1 2\r\n", "PROXY UNKNOWNX\r\n", "PROXY \r\n",
           "PROXY TCP4 192.0.2.1 192.0.2.2 1 2\n", "PROXY TCP6 [::1] ::1 1 2\r\n", "PROXY UNKNOWN x\ny\r\n", "PROXY \n",
-          "proxy TCP4 192.0.2.1 192.0.2.2 1 2\r\n", "GET / HTTP/1.1\r\n"})
-    {
+          "proxy TCP4 192.0.2.1 192.0.2.2 1 2\r\n", "GET / HTTP/1.1\r\n"}) {
         EXPECT_EQ(parse(line).verdict, proxy_verdict::malformed) << line;
     }
 }
@@ -88,8 +87,7 @@ TEST(proxy_protocol, version_2_names_the_source)
 TEST(proxy_protocol, version_2_without_addresses_leaves_the_sockets_peer)
 {
     for (auto const& bytes :
-         {v2(0, 0x00, ""), v2(0, 0x11, inet_body), v2(1, 0x00, "whatever"), v2(1, 0x31, std::string(216, 'u'))})
-    {
+         {v2(0, 0x00, ""), v2(0, 0x11, inet_body), v2(1, 0x00, "whatever"), v2(1, 0x31, std::string(216, 'u'))}) {
         auto const header = parse(bytes);
         EXPECT_EQ(header.verdict, proxy_verdict::complete);
         EXPECT_EQ(header.size, bytes.size());
@@ -156,8 +154,7 @@ TEST(socket_address, networks_contain_their_addresses_only)
 TEST(socket_address, what_is_no_address_or_network_is_refused)
 {
     for (auto const* const text :
-         {"", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "::/129", "10.0.0/8", "host", "10.0.0.0/8x", "[::1"})
-    {
+         {"", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "::/129", "10.0.0/8", "host", "10.0.0.0/8x", "[::1"}) {
         EXPECT_FALSE(network::parse(text)) << text;
     }
 }

@@ -207,8 +207,7 @@ TEST(websocket_codec, close_codes_that_must_not_be_sent_are_refused)  // RFC 645
     for (unsigned const code : {0U, 999U, 1004U, 1005U, 1006U, 1015U, 1016U, 1100U, 2000U, 2999U, 5000U, 65535U})
         EXPECT_EQ(failure_of(client_frame(op::close, close_payload(code))), close_code::protocol_error) << code;
     for (std::uint16_t const code :
-         {1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999})
-    {
+         {1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999}) {
         auto const seen = decode(client_frame(op::close, close_payload(code, "why")));
         EXPECT_TRUE(seen.closed) << code;
         EXPECT_EQ(seen.code, code);

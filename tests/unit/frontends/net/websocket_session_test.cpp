@@ -1,8 +1,4 @@
-#include "frontends/net/websocket_session.hpp"
-
-#include "tests/unit/frontends/net/scripted_wire.hpp"
-
-#include <gtest/gtest.h>
+#include "tests/unit/frontends/net/websocket_session_fixture.hpp"
 
 namespace fulmar::net {
 namespace {
@@ -10,121 +6,12 @@ namespace {
 using namespace std::chrono_literals;
 using test::client_frame;
 using test::close_payload;
+using test::op;
 using test::server_close;
 using test::server_frame;
-using op = websocket_opcode;
 
-// What happened to the inner protocol, readable after the session has gone.
-struct record
+class websocket_session_test : public test::websocket_session_fixture
 {
-    std::string bytes;  // consumed
-    std::vector<std::pair<op, std::string>> messages;
-    int calls = 0;
-    int deadlines = 0;
-    int drains = 0;
-    std::vector<bool> ends;
-};
-
-// Consumes records of `unit` bytes each, as a protocol with packets does.
-class stream_end final : public protocol
-{
-public:
-    stream_end(wire& connection, record& seen) : wire_(connection), seen_(seen) {}
-    std::size_t on_bytes(std::span<char const> in) override
-    {
-        ++seen_.calls;
-        std::size_t used = 0;
-        while (in.size() - used >= unit) {
-            seen_.bytes.append(in.data() + used, unit);
-            used += unit;
-            if (pause_after != 0 && --pause_after == 0) {
-                wire_.pause_reading();
-                break;
-            }
-            if (close_after != 0 && --close_after == 0) {
-                wire_.close(1000);
-                break;
-            }
-        }
-        return used;
-    }
-    void on_deadline() override { ++seen_.deadlines; }
-    void on_drained() override { ++seen_.drains; }
-    void on_closed(bool clean) override { seen_.ends.push_back(clean); }
-
-    wire& wire_;
-    record& seen_;
-    std::size_t unit = 1;
-    int pause_after = 0;
-    int close_after = 0;
-};
-
-class message_end final : public message_protocol
-{
-public:
-    message_end(message_wire& connection, record& seen) : wire_(connection), seen_(seen) {}
-    void on_message(op kind, std::string_view payload) override
-    {
-        seen_.messages.emplace_back(kind, payload);
-        wire_.send_message(kind, payload);
-    }
-    void on_deadline() override {}
-    void on_closed(bool clean) override { seen_.ends.push_back(clean); }
-
-    message_wire& wire_;
-    record& seen_;
-};
-
-class websocket_session_test : public testing::Test
-{
-protected:
-    websocket_session_test()
-    {
-        settings.later = [this](wire&, std::function<void()> task) { tasks.push_back(std::move(task)); };
-        settings.on_failure = [this](wire&, std::uint16_t code) { failure = code; };
-    }
-    void open_stream(std::optional<deflate_parameters> deflate = {})
-    {
-        session = std::make_unique<websocket_session>(outer, settings, deflate,
-                                                      websocket_session::stream_factory{[this](wire& w) {
-                                                          auto made = std::make_unique<stream_end>(w, seen);
-                                                          inner = made.get();
-                                                          inner_wire = &w;
-                                                          return made;
-                                                      }});
-        feed.goes_on_with(*session);
-    }
-    void open_messages(std::optional<deflate_parameters> deflate = {})
-    {
-        session = std::make_unique<websocket_session>(outer, settings, deflate,
-                                                      websocket_session::message_factory{[this](message_wire& w) {
-                                                          inner_wire = &w;
-                                                          return std::make_unique<message_end>(w, seen);
-                                                      }});
-        feed.goes_on_with(*session);
-    }
-    void run_tasks()
-    {
-        auto due = std::exchange(tasks, {});
-        for (auto& task : due)
-            task();
-    }
-    [[nodiscard]] static std::string squeezed(std::string_view text)
-    {
-        std::vector<char> out;
-        EXPECT_TRUE(shard_deflater(15).deflate(text, {}, out));
-        return {out.begin(), out.end()};
-    }
-
-    test::scripted_wire outer;
-    websocket_settings settings;
-    record seen;
-    std::vector<std::function<void()>> tasks;
-    std::uint16_t failure = 0;
-    std::unique_ptr<websocket_session> session;
-    stream_end* inner = nullptr;
-    wire* inner_wire = nullptr;
-    test::feeder feed;
 };
 
 TEST_F(websocket_session_test, a_packet_may_span_messages_fragments_and_reads)  // [MQTT-6.0.0-2]
@@ -345,64 +232,6 @@ TEST_F(websocket_session_test, closing_while_paused_still_sees_the_peers_close)
     EXPECT_TRUE(outer.closed);
 }
 
-TEST_F(websocket_session_test, compressed_bytes_join_the_stream)
-{
-    open_stream(deflate_parameters{});
-    inner->unit = 7;
-    std::string const text(3003, 'q');
-    auto const packed = squeezed(text);
-    ASSERT_GT(packed.size(), 4U);
-    feed.one_by_one(client_frame(op::binary, "abc") +
-                    client_frame(op::binary, packed.substr(0, 3), {.final = false, .reserved = 4}) +
-                    client_frame(op::continuation, packed.substr(3)) + client_frame(op::binary, "xyzw"));
-    EXPECT_TRUE(seen.bytes == "abc" + text + "xyzw");
-}
-
-TEST_F(websocket_session_test, a_bomb_is_refused_after_its_limit_and_never_held_whole)  // B21, 1009
-{
-    settings.message_bytes_max = 1 << 20;
-    open_stream(deflate_parameters{});
-    feed(client_frame(op::binary, squeezed(std::string(20 << 20, '\0')), {.reserved = 4}));
-    EXPECT_LE(seen.bytes.size(), 1U << 20U);
-    EXPECT_EQ(outer.take(), server_close(close_code::too_big));
-    EXPECT_TRUE(outer.closed);
-}
-
-TEST_F(websocket_session_test, corrupt_compression_closes_with_1007)
-{
-    open_stream(deflate_parameters{});
-    feed(client_frame(op::binary, "\xff\xff\xff", {.reserved = 4}));
-    EXPECT_EQ(outer.take(), server_close(close_code::invalid_payload));
-}
-
-TEST_F(websocket_session_test, little_is_kept_of_a_compressed_message_before_the_first_answer)
-{
-    settings.early_bytes_max = 1000;
-    open_stream(deflate_parameters{});
-    auto const first = client_frame(op::binary, std::string(1001, 'x'), {.final = false, .reserved = 4});
-    feed(first);
-    EXPECT_EQ(outer.take(), server_close(close_code::too_big));
-
-    outer.closed = false;
-    open_stream(deflate_parameters{});
-    inner_wire->send("connack");
-    (void)outer.take();
-    feed(first);
-    EXPECT_EQ(outer.take(), "");
-}
-
-TEST_F(websocket_session_test, large_answers_are_compressed_when_that_was_agreed)
-{
-    open_stream(deflate_parameters{});
-    std::string const text(settings.compress_above, 'z');
-    inner_wire->send("", text);
-    auto const sent = outer.take();
-    EXPECT_LT(sent.size(), 100U);
-    EXPECT_EQ(sent, server_frame(op::binary, squeezed(text), true));
-    inner_wire->send("", std::string(settings.compress_above - 1, 'z'));
-    EXPECT_EQ(outer.take(), server_frame(op::binary, std::string(settings.compress_above - 1, 'z')));
-}
-
 TEST_F(websocket_session_test, messages_arrive_whole_with_their_kind)
 {
     open_messages();
@@ -412,18 +241,6 @@ TEST_F(websocket_session_test, messages_arrive_whole_with_their_kind)
     EXPECT_EQ(seen.messages[0], std::make_pair(op::text, std::string{"one message"}));
     EXPECT_EQ(seen.messages[1], std::make_pair(op::binary, std::string("\0\xff", 2)));
     EXPECT_EQ(outer.take(), server_frame(op::text, "one message") + server_frame(op::binary, std::string("\0\xff", 2)));
-}
-
-TEST_F(websocket_session_test, compressed_text_is_checked_after_inflating)
-{
-    open_messages(deflate_parameters{});
-    std::string const good(200, 'a');
-    feed(client_frame(op::text, squeezed(good), {.reserved = 4}));
-    ASSERT_EQ(seen.messages.size(), 1U);
-    EXPECT_EQ(seen.messages[0].second, good);
-    (void)outer.take();
-    feed(client_frame(op::text, squeezed(std::string(200, '\xff')), {.reserved = 4}));
-    EXPECT_EQ(outer.take(), server_close(close_code::invalid_payload));
 }
 
 TEST_F(websocket_session_test, it_is_counted_as_a_websocket_while_it_lives)
