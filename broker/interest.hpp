@@ -7,6 +7,7 @@
 // Cost:     match is topic_tree::match; everything else is one look-up.
 #pragma once
 
+#include "broker/fifo.hpp"
 #include "broker/subscriber.hpp"
 #include "broker/topic.hpp"
 #include "broker/topic_tree.hpp"
@@ -39,10 +40,10 @@ struct filter_interest
     app_id app = default_app;
     std::string filter;
     std::vector<local_subscription> locals;
-    std::vector<group_interest> groups;
+    fifo<group_interest> groups;                  // rarely any: one pointer
     std::array<std::uint64_t, 2> other_shards{};  // masks by interest_kind
     std::uint32_t durable_here = 0;               // durable interests of this shard, connected or not
-    std::array<std::uint64_t, 2> announcement{};  // by kind: not yet confirmed by all shards; 0 = confirmed
+    std::array<std::uint32_t, 2> announcement{};  // by kind: not yet confirmed by all shards; 0 = confirmed
 
     [[nodiscard]] bool logged() const noexcept
     {

@@ -9,6 +9,7 @@
 #include "frontends/net/conformance.hpp"
 
 #include <sys/resource.h>
+#include <algorithm>
 
 namespace fulmar {
 
@@ -90,6 +91,7 @@ void node::build_services()
     for (auto& shard : context_->shards)
         fronts_.push_back({std::make_unique<net::shard_frontend>(*shard), {}});
     auto const mqtt_protocol = [this](net::wire& wire) { return mqtt::make_protocol(*mqtt_, wire); };
+    http_settings_.backlog_bytes_max = settings_.limits.outbox_bytes;
     add_mqtt_routes();
     if (settings_.run.conformance)
         net::add_conformance_routes(routes_);
@@ -106,7 +108,10 @@ void node::build_services()
 void node::add_mqtt_routes()
 {
     net::websocket_route route;
-    route.settings.message_bytes_max = settings_.mqtt.maximum_packet_size + 16;
+    // A message may hold several packets; only a compressed one is ever kept as a whole.
+    route.settings.message_bytes_max =
+        std::max<std::size_t>(std::size_t{4} * settings_.mqtt.maximum_packet_size, 4 * 1024 * 1024);
+    route.settings.on_failure = [](net::wire& wire, std::uint16_t) { wire.home().metrics().protocol_errors.add(); };
     route.allowed_origins = settings_.mqtt.allowed_origins;
     route.subprotocols = {"mqtt", "mqttv3.1"};
     route.stream = [this](net::wire& wire, net::http_request const&, std::string_view) {

@@ -37,7 +37,8 @@ void router::impl::broadcast(std::function<void(router&)> apply, std::function<v
 
 void router::impl::announce(filter_interest& entry, interest_kind kind)
 {
-    auto const id = ++last_announcement;
+    last_announcement += last_announcement == 0xFFFF'FFFF ? 2 : 1;  // never 0
+    auto const id = last_announcement;
     entry.announcement[index_of(kind)] = id;
     broadcast([from = home.id(), app = entry.app, filter = entry.filter,
                kind](router& there) { there.impl_->apply_remote(from, app, filter, kind, true); },
@@ -114,7 +115,7 @@ void router::impl::when_confirmed(app_id app, std::string_view filter, std::func
     if (!ready)
         return;
     auto const* const entry = interests.find(app, filter);
-    auto const pending = entry == nullptr ? 0 : std::max(entry->announcement[0], entry->announcement[1]);
+    auto const pending = entry == nullptr ? 0U : std::max(entry->announcement[0], entry->announcement[1]);
     if (pending == 0)
         return ready();
     unconfirmed[pending].push_back(std::move(ready));
@@ -176,7 +177,7 @@ void router::impl::apply_group(app_id app, std::string const& filter, group_inte
 {
     ++generation;
     auto& entry = interests.obtain(app, filter);
-    std::erase_if(entry.groups, [&](group_interest const& known) { return known.id == interest.id; });
+    entry.groups.erase_if([&](group_interest const& known) { return known.id == interest.id; });
     if (add)
         entry.groups.push_back(interest);
     interests.drop_if_unused(entry);

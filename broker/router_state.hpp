@@ -54,8 +54,8 @@ struct router::impl
     std::vector<std::unique_ptr<frame_run>> runs;
     std::size_t runs_used = 0;
 
-    std::unordered_map<std::uint64_t, std::vector<std::function<void()>>> unconfirmed;  // by announcement
-    std::uint64_t last_announcement = 0;
+    std::unordered_map<std::uint32_t, std::vector<std::function<void()>>> unconfirmed;  // by announcement
+    std::uint32_t last_announcement = 0;
 
     std::unordered_map<filter_hash, std::unique_ptr<shared_group>> groups;  // whose home is this shard
     std::size_t durable_subscriptions = 0;                                  // of connected sessions

@@ -160,7 +160,7 @@ std::optional<inflight_record> decode_inflight(packet_id id, std::string_view by
 {
     auto const row = parse<Inflight>(bytes);
     auto const level = row ? qos_of(row->qos()) : std::nullopt;
-    if (!level || row->state() > static_cast<std::uint32_t>(inflight_state::received))
+    if (!level || row->state() > static_cast<std::uint32_t>(inflight_state::completed))
         return std::nullopt;
     return inflight_record{id, static_cast<inflight_state>(row->state()), *level, row->sequence(),
                            filter_hash{row->shared_group()}};

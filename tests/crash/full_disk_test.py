@@ -24,7 +24,7 @@ def enter_namespace():
     """Runs this program again inside a mount namespace of its own."""
     if os.environ.get(INSIDE):
         return
-    command = ["unshare", "--mount", "--propagation", "private", sys.executable] + sys.argv
+    command = ["unshare", "--mount", "--propagation", "private", sys.executable, "-W", "ignore"] + sys.argv
     environment = dict(os.environ, **{INSIDE: "1"})
     if os.geteuid() != 0:
         if subprocess.run(["sudo", "-n", "true"], stderr=subprocess.DEVNULL).returncode != 0:

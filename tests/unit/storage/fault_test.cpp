@@ -1,10 +1,32 @@
 #include "tests/unit/storage/fault_file_system.hpp"
 #include "tests/unit/storage/store_fixture.hpp"
 
+#include <rocksdb/env.h>
+#include <rocksdb/system_clock.h>
+
 namespace fulmar::storage {
 namespace {
 
 using strings = std::vector<std::string>;
+
+// RocksDB sleeps a second after a failed flush or compaction.
+class sleepless_clock final : public rocksdb::SystemClockWrapper
+{
+public:
+    sleepless_clock() : SystemClockWrapper{rocksdb::SystemClock::Default()} {}
+    char const* Name() const override { return "fulmar.sleepless"; }
+    void SleepForMicroseconds(int) override {}
+};
+
+class fault_environment final : public rocksdb::EnvWrapper
+{
+public:
+    explicit fault_environment(std::shared_ptr<rocksdb::FileSystem> const& files)
+        : EnvWrapper{rocksdb::NewCompositeEnv(files)}
+    {
+        system_clock_ = std::make_shared<sleepless_clock>();
+    }
+};
 
 class fault_test : public store_test
 {
@@ -23,7 +45,7 @@ protected:
     }
 
     std::shared_ptr<fault_file_system> files = std::make_shared<fault_file_system>();
-    std::unique_ptr<rocksdb::Env> env = rocksdb::NewCompositeEnv(files);
+    std::unique_ptr<rocksdb::Env> env = std::make_unique<fault_environment>(files);
 };
 
 // What one life of the store was told, by payload.
