@@ -2,8 +2,11 @@
 
 #include "broker/log.hpp"
 
+#include "broker/log.hpp"
 #include "storage/key.hpp"
+#include "storage/position_file.hpp"
 #include "storage/trim_filter.hpp"
+#include "storage/wal_scan.hpp"
 
 #include <rocksdb/cache.h>
 #include <rocksdb/convenience.h>
@@ -98,8 +101,8 @@ rocksdb::DBOptions database_options(store_settings const& settings, database_hoo
     options.create_if_missing = true;
     options.create_missing_column_families = true;
     options.paranoid_checks = true;
-    // An unfinished end is what a crash leaves behind; damage before the end is an error (the constructor says what follows).
-    options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+    // Whatever is not whole, and everything behind it, is left out; look_for_holes has said so before.
+    options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
     options.max_total_wal_size = settings.wal_bytes_max;
     options.wal_bytes_per_sync = std::uint64_t{1} << 20;
     options.bytes_per_sync = std::uint64_t{1} << 20;
@@ -148,22 +151,17 @@ database::database(store_settings const& settings, database_hooks const& hooks)
     : low_water_{std::make_shared<std::atomic<broker::log_sequence>>(0)}
 {
     make_folder(settings.path);
+    look_for_holes(settings, hooks);
     std::vector<rocksdb::ColumnFamilyHandle*> handles;
     rocksdb::DB* opened = nullptr;
-    auto options = database_options(settings, hooks);
-    auto const columns = column_descriptors(settings, low_water_);
-    auto status = rocksdb::DB::Open(options, settings.path.string(), columns, &handles, &opened);
-    auto const damaged = status.IsCorruption() ? status.ToString() : std::string{};
-    if (!damaged.empty()) {
-        // If it is the write-ahead log, everything before the damage can be had; if it is not, this fails in the same way.
-        options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
-        status = rocksdb::DB::Open(options, settings.path.string(), columns, &handles, &opened);
-    }
+    auto const status = rocksdb::DB::Open(database_options(settings, hooks), settings.path.string(),
+                                          column_descriptors(settings, low_water_), &handles, &opened);
     if (!status.ok())
         throw std::runtime_error{advice(settings.path, status)};
     db_.reset(opened);
     std::copy(handles.begin(), handles.end(), columns_.begin());
     try {
+        compare_position(settings, hooks);
         load_meta();
     } catch (rocksdb::Status const& failed) {
         for (auto* handle : columns_)
@@ -174,10 +172,6 @@ database::database(store_settings const& settings, database_hooks const& hooks)
             db_->DestroyColumnFamilyHandle(handle);
         throw;
     }
-    if (!damaged.empty())
-        broker::log_error(
-            "the write-ahead log of the store is damaged; what was written after the damage is lost",
-            {{"path", settings.path.string()}, {"last_position_kept", last_at_open_}, {"reason", damaged}});
 }
 
 database::~database()
@@ -186,6 +180,42 @@ database::~database()
         db_->DestroyColumnFamilyHandle(handle);
     auto const ignored = db_->Close();  // nothing is left to save: what was promised is in the write-ahead log
     ignored.PermitUncheckedError();
+}
+
+// With fsync a hole means that acknowledged messages are missing: that is for the operator to know and to accept. Without,
+// losing power may leave one: everything behind it goes too, so that what is left is a prefix.
+void database::look_for_holes(store_settings const& settings, database_hooks const& hooks)
+{
+    auto& env = hooks.env != nullptr ? *hooks.env : *rocksdb::Env::Default();
+    auto const found = scan_wal(env, settings.path);
+    if (found.torn_bytes > 0)
+        broker::log_warning("an unfinished write at the end of the write-ahead log is dropped",
+                            {{"bytes", found.torn_bytes}});
+    if (found.sound())
+        return;
+    if (settings.durability == durability::fsync && !hooks.accept_loss)
+        throw std::runtime_error{fmt::format(
+            "the write-ahead log of the store in {} is damaged ({}): {} acknowledged batches behind that are at "
+            "stake; restore a backup, or run 'fulmar store repair' to give them up",
+            settings.path.string(), found.where, found.batches_after_hole)};
+    broker::log_error("the write-ahead log has a hole; what was written behind it is lost",
+                      {{"where", found.where}, {"batches_lost", found.batches_after_hole}});
+    set_aside(env, settings.path, found.after_hole);
+}
+
+// Everything up to the noted position had been synced: if the database has not come so far, files are missing or cut.
+void database::compare_position(store_settings const& settings, database_hooks const& hooks) const
+{
+    auto const noted = read_position(settings.path);
+    auto const reached = db_->GetLatestSequenceNumber();
+    if (!noted || noted->sequence <= reached)
+        return;
+    if (noted->synced && !hooks.accept_loss)
+        throw std::runtime_error{fmt::format(
+            "the end of the store in {} is missing ({} rows of {}): a file was cut or removed; restore a backup, or run "
+            "'fulmar store repair' to give them up",
+            settings.path.string(), noted->sequence - reached, noted->sequence)};
+    broker::log_error("the end of the store is missing", {{"rows_lost", noted->sequence - reached}});
 }
 
 // Checks the version and finds where the log ends.

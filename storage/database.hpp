@@ -47,6 +47,7 @@ struct database_hooks
     rocksdb::Env* env = nullptr;                       // null: the real one
     std::function<std::optional<disk_space>()> space;  // empty: statvfs
     bool flush_at_close = true;
+    bool accept_loss = false;  // open although acknowledged writes are missing: repair
 };
 
 inline constexpr std::uint32_t schema_version = 1;
@@ -81,6 +82,8 @@ public:
     [[nodiscard]] std::uint64_t disk_bytes() const;
 
 private:
+    static void look_for_holes(store_settings const& settings, database_hooks const& hooks);
+    void compare_position(store_settings const& settings, database_hooks const& hooks) const;
     void load_meta();
 
     std::unique_ptr<rocksdb::DB> db_;

@@ -2,7 +2,9 @@
 
 #include "storage/database.hpp"
 #include "storage/key.hpp"
+#include "storage/position_file.hpp"
 #include "storage/survey.hpp"
+#include "storage/wal_scan.hpp"
 
 #include <rocksdb/env.h>
 #include <spdlog/fmt/fmt.h>
@@ -145,11 +147,19 @@ store_report check(std::filesystem::path const& path)
     }
     try {
         held_lock const lock{folder};
+        if (auto const wal = scan_wal(*rocksdb::Env::Default(), folder); !wal.sound())
+            report.problem(fmt::format("the write-ahead log is damaged ({}): {} batches behind that are lost",
+                                       wal.where, wal.batches_after_hole));
         opened_database opened;
         if (auto const status = open(folder, access::read, opened); !status.ok())
             report.problem(advice(folder, status));
         else {
             report.opened = true;
+            auto const noted = read_position(folder);
+            auto const reached = opened.db->GetLatestSequenceNumber();
+            if (noted && noted->sequence > reached)
+                report.problem(fmt::format("the end of the store is missing: {} rows of {}", noted->sequence - reached,
+                                           noted->sequence));
             survey({*opened.db, opened.columns}, report, {});
         }
     } catch (std::runtime_error const& problem) {
@@ -162,12 +172,22 @@ store_report repair(std::filesystem::path const& path)
 {
     store_report done;
     auto const folder = folder_of(path);
+    auto& env = *rocksdb::Env::Default();
     try {
         held_lock const in_use{folder};
+        if (auto const wal = scan_wal(env, folder); !wal.sound()) {
+            set_aside(env, folder, wal.after_hole);
+            done.repairs.push_back(
+                fmt::format("the write-ahead log is damaged ({}): {} batches behind that were given up", wal.where,
+                            wal.batches_after_hole));
+        }
     } catch (std::runtime_error const& problem) {
         done.problem(problem.what());
         return done;
     }
+    if (auto const noted = read_position(folder))
+        done.repairs.push_back(fmt::format("the database was known to have {} rows written", noted->sequence));
+    forget_position(folder);
     if (!drop_damaged_rows(folder, done) && rebuild(folder, done))
         drop_damaged_rows(folder, done);
     auto report = check(folder);

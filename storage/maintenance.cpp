@@ -2,6 +2,7 @@
 
 #include "broker/log.hpp"
 #include "storage/key.hpp"
+#include "storage/position_file.hpp"
 
 #include <rocksdb/convenience.h>
 
@@ -77,6 +78,7 @@ void maintenance::run_once()
         return;
     erase_remains();
     trim();
+    note_position();
     parts_.statistics.log_bytes = parts_.retention.bytes_after(parts_.data.low_water());
     parts_.statistics.disk_bytes = parts_.data.disk_bytes();
 }
@@ -185,6 +187,14 @@ void maintenance::account_losses(log_sequence low_water, log_sequence target, ho
     parts_.statistics.messages_lost_to_retention += total;
     if (total > 0)
         log_warning("retention removed queued messages that were not read", {{"messages", total}, {"upto", target}});
+}
+
+void maintenance::note_position()
+{
+    auto const reached = parts_.data.db().GetLatestSequenceNumber();
+    if (reached == std::exchange(noted_, reached))
+        return;
+    write_position(parts_.settings.path, {reached, parts_.settings.durability == durability::fsync});
 }
 
 // --- remains -------------------------------------------------------------------------------------

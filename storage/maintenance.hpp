@@ -33,6 +33,7 @@ private:
     void trim();
     void trim_to(broker::log_sequence target, broker::log_sequence read_by_all);
     void account_losses(broker::log_sequence low_water, broker::log_sequence target, housekeeping& own);
+    void note_position();
     void erase_remains();
     void collect_remains(broker::session_id id, housekeeping& own) const;
     [[nodiscard]] std::uint64_t wanted_free(disk_space const& space) const;
@@ -42,6 +43,8 @@ private:
     losses& lost_;
     committer& commits_;
     broker::log_sequence settled_;  // last committed as of the previous round: trimming stays behind it
+
+    std::uint64_t noted_ = 0;
 
     std::mutex round_;
     std::mutex mutex_;

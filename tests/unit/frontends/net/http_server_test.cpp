@@ -242,9 +242,9 @@ TEST_F(http_server, content_length_is_one_number_once)  // C3
 
 TEST_F(http_server, chunk_sizes_are_plain_hexadecimal)  // C4
 {
-    for (auto const* chunks :
-         {"\r\n\r\n", "0x1\r\nx\r\n0\r\n\r\n", "-1\r\nx\r\n0\r\n\r\n", "g\r\n", "10000000000000001\r\nx\r\n0\r\n\r\n",
-          "1\nx\r\n0\r\n\r\n", "1\r\nxy\r\n0\r\n\r\n", "1 \r\nx\r\n0\r\n\r\n;", ";a=b\r\n\r\n"}) {
+    for (auto const* chunks : {"\r\n\r\n\r\n", "0x1\r\nx\r\n0\r\n\r\n", "-1\r\nx\r\n0\r\n\r\n", "g\r\nx\r\n0",
+                               "10000000000000001\r\nx\r\n0\r\n\r\n", "1\nx\r\n0\r\n\r\n", "1\r\nxy\r\n0\r\n\r\n",
+                               "1 \r\nx\r\n0\r\n\r\n;", ";a=b\r\n\r\n"}) {
         auto const text = answer(post("Transfer-Encoding: chunked\r\n", chunks));
         EXPECT_THAT(text, testing::AnyOf(StartsWith("HTTP/1.1 400 "), StartsWith("HTTP/1.1 413 ")))
             << testing::PrintToString(chunks);
