@@ -24,14 +24,14 @@ __extension__ using wide = unsigned __int128;
 
 [[nodiscard]] inline std::uint64_t load8(char const* from) noexcept
 {
-    std::uint64_t value;
+    std::uint64_t value = 0;
     std::memcpy(&value, from, sizeof value);
     return value;
 }
 
 [[nodiscard]] inline std::uint64_t load4(char const* from) noexcept
 {
-    std::uint32_t value;
+    std::uint32_t value = 0;
     std::memcpy(&value, from, sizeof value);
     return value;
 }

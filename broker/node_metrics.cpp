@@ -56,8 +56,6 @@ void write_store_metrics(storage::durable_store const& store, admin::metric_writ
     level("fulmar_store_log_bytes", "Bytes of the log between low water and its end", s.log_bytes);
     level("fulmar_store_disk_bytes", "Bytes of all files of the database", s.disk_bytes);
     level("fulmar_store_free_bytes", "Free bytes of the file system", s.free_bytes);
-    out.gauge("fulmar_store_state", "0 healthy, 1 full, 2 failed",
-              static_cast<double>(static_cast<int>(store.state())));
 }
 
 }  // namespace fulmar

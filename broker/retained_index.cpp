@@ -200,7 +200,7 @@ struct retained_index::impl
 void retained_index::impl::stripe::add(message_ptr&& m, std::uint64_t hash)
 {
     auto const place = seek(m->app, {seek_target::kind::at, std::string{m->topic()}});
-    std::uint32_t entry;
+    std::uint32_t entry = 0;
     if (vacant.empty()) {
         entry = static_cast<std::uint32_t>(entries.size());
         if (entries.size() == entries.capacity())

@@ -179,7 +179,7 @@ void session_table::impl::granted(yield_request const& wanted, std::unique_ptr<s
     if (present)
         resume(resumed, *claimed.client, claimed.request.settings);
     else
-        resumed.impl_->go_online(*claimed.client, claimed.request.settings);
+        begin_life(resumed, *claimed.client, claimed.request.settings);
     settle_directory(wanted.key, claim_end::owned);
     claimed.done(claim_result{&resumed, present});
 }
@@ -214,6 +214,14 @@ void session_table::impl::take_in(session& s, shard_id from)
     arrived();
 }
 
+void session_table::impl::begin_life(session& s, session_client& client, client_settings const& settings)
+{
+    auto& state = *s.impl_;
+    state.go_online(client, settings);
+    if (state.durable())  // after its record: the store knows no cursor of a session that it does not know
+        home.store({cursor_op{state.id, state.stored_cursor}});
+}
+
 void session_table::impl::resume(session& s, session_client& client, client_settings const& settings)
 {
     auto& state = *s.impl_;
@@ -239,8 +247,6 @@ std::unique_ptr<session> session_table::impl::create(claim_request const& reques
     }
     state.attach(home);
     count(*made);
-    if (state.durable())
-        home.store({cursor_op{state.id, state.stored_cursor}});
     return made;
 }
 

@@ -36,6 +36,7 @@ struct session_table::impl final : turn_end
     void granted(yield_request const& wanted, std::unique_ptr<session> moved, error_code error, shard_id from);
     void settle_directory(session_key const& key, claim_end how);
     void take_in(session& s, shard_id from);
+    void begin_life(session& s, session_client& client, client_settings const& settings);
     void resume(session& s, session_client& client, client_settings const& settings);
     session& adopt(std::unique_ptr<session> s);
     [[nodiscard]] std::unique_ptr<session> create(claim_request const& request);

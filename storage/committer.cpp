@@ -228,7 +228,7 @@ rocksdb::Status committer::write_batch(bool always_sync, std::size_t operations)
     rocksdb::WriteOptions options;
     options.sync = always_sync || parts_.settings.durability == durability::fsync;
     auto& statistics = parts_.statistics;
-    auto const status = parts_.data.db().Write(options, &writer_.finish());
+    auto status = parts_.data.db().Write(options, &writer_.finish());
     if (!status.ok())
         return status;
     ++statistics.commits;

@@ -63,9 +63,9 @@ rocksdb::Status open(std::filesystem::path const& folder, access how, opened_dat
     options.create_if_missing = false;
     auto const columns = column_descriptors(settings, std::make_shared<std::atomic<broker::log_sequence>>(0));
     rocksdb::DB* opened = nullptr;
-    auto const status = how == access::read
-                            ? rocksdb::DB::OpenForReadOnly(options, folder.string(), columns, &out.columns, &opened)
-                            : rocksdb::DB::Open(options, folder.string(), columns, &out.columns, &opened);
+    auto status = how == access::read
+                      ? rocksdb::DB::OpenForReadOnly(options, folder.string(), columns, &out.columns, &opened)
+                      : rocksdb::DB::Open(options, folder.string(), columns, &out.columns, &opened);
     if (status.ok())
         out.db.reset(opened);
     return status;

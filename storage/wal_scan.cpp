@@ -120,13 +120,14 @@ private:
             return;
         auto const sequence = little_endian(std::string_view{*header}.substr(0, 8));
         auto const count = little_endian(std::string_view{*header}.substr(8, 4));
-        if (next_ && sequence > *next_) {
+        // A gap without damage is no hole: RocksDB deletes the newest of its finished log files first, so a kill between two
+        // deletions leaves older ones behind, whose successors are in the tables already.
+        if (next_ && sequence > *next_ && fault_offset_) {
             if (finding_.sound())
-                finding_.where = fault_offset_ ? fmt::format("{} at byte {}", fault_file_, *fault_offset_)
-                                               : fmt::format("before {}", file_);
+                finding_.where = fmt::format("{} at byte {}", fault_file_, *fault_offset_);
             ++finding_.batches_after_hole;
             if (hole_file_.empty())
-                hole_file_ = fault_offset_ ? fault_file_ : std::string{"-"};
+                hole_file_ = fault_file_;
             if (file_ != hole_file_ && (finding_.after_hole.empty() || finding_.after_hole.back() != file_))
                 finding_.after_hole.push_back(file_);
             return;

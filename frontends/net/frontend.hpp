@@ -33,7 +33,7 @@ class shard_frontend final : private broker::endpoint
 {
 public:
     explicit shard_frontend(broker::shard& home, frontend_options options = {});
-    ~shard_frontend();
+    ~shard_frontend() override;
     shard_frontend(shard_frontend const&) = delete;
     shard_frontend& operator=(shard_frontend const&) = delete;
 

@@ -18,8 +18,10 @@ window.begin = (url, id, filter) => {
   return new Promise((resolve, reject) => client.once('connect', () =>
     client.subscribe(filter, { qos: 1 }, (error) => error ? reject(error) : resolve())));
 };
+// The client gives a publish back with an error if the connection ends while it is still resending older ones: then it is
+// the application's to say again.
 window.say = (topic, text) => window.client.publish(topic, text, { qos: 1 }, (error) => {
-  if (error) window.problems.push(String(error)); else ++window.acknowledged;
+  if (error) window.say(topic, text); else ++window.acknowledged;
 });
 `;
 

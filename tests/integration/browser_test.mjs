@@ -25,7 +25,8 @@ test('two pages exchange messages and miss nothing while the broker is killed', 
         await until(async () => await page.acknowledged() === total, 'everything is acknowledged');
         const got = await until(async () => {
           const list = [...new Set(await page.received())];
-          return list.length === total && list;
+          // What had to be said again comes late: order is the ledger's subject, completeness this test's.
+          return list.length === total && list.sort((a, b) => Number(a.split(' ')[1]) - Number(b.split(' ')[1]));
         }, `all of ${topic} arrives`);
         assert.deepEqual(got, Array.from({ length: total }, (_, n) => `${topic} ${n}`));
         assert.deepEqual(page.errors, []);

@@ -155,10 +155,15 @@ void core_client::disconnect(bool publish_will)
 
 void core_client::acknowledge_everything()
 {
+    acknowledge_received();
+    broker_.settle();
+}
+
+void core_client::acknowledge_received()
+{
     for (auto const& [id, level] : std::exchange(unacknowledged_, {}))
         (void)session_->acknowledge(level == qos::at_least_once ? acknowledgement::puback : acknowledgement::pubrec, id,
                                     false);
-    broker_.settle();
 }
 
 void core_client::later(std::function<void()> work)
@@ -178,7 +183,7 @@ bool core_client::send_publish(outgoing const& p)
         return true;
     unacknowledged_.emplace_back(p.id, p.level);
     if (acknowledges)
-        later([this] { acknowledge_everything(); });
+        later([this] { acknowledge_received(); });
     return true;
 }
 

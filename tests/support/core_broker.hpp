@@ -96,6 +96,7 @@ private:
     void on_subscribed(broker::packet_id id, std::span<broker::subscribe_outcome const> outcomes) override;
     void on_unsubscribed(broker::packet_id, std::span<bool const>) override {}
     void on_session_end(broker::session_end why) override;
+    void acknowledge_received();
     void later(std::function<void()> work);
 
     core_broker& broker_;

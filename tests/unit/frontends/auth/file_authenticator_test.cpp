@@ -49,11 +49,10 @@ protected:
     broker::result<broker::identity> ask(file_authenticator& authenticator, broker::credentials const& who)
     {
         std::optional<broker::result<broker::identity>> answer;
-        boost::asio::io_context shard{1};
-        auto const stay = boost::asio::make_work_guard(shard);
-        authenticator.authenticate(who, shard, [&](broker::result<broker::identity> got) { answer = std::move(got); });
+        auto const stay = boost::asio::make_work_guard(shard_);
+        authenticator.authenticate(who, shard_, [&](broker::result<broker::identity> got) { answer = std::move(got); });
         while (!answer)
-            shard.run_one();
+            shard_.run_one();
         return std::move(*answer);
     }
 
@@ -74,6 +73,7 @@ protected:
     }
 
     std::string directory_;
+    boost::asio::io_context shard_{1};  // outlives every authenticator: its thread may still be inside a post
     file_authenticator_options options_;
 };
 

@@ -271,7 +271,8 @@ TEST_F(http_server, heads_with_more_than_one_reading_are_refused)  // C5
           "G@T /hello HTTP/1.1\r\nHost: x\r\n\r\n", "GET /hello http/1.1\r\nHost: x\r\n\r\n",
           "GET /hello HTTP/1.1\r\nHost: x\r\nA: \x01\r\n\r\n", "GET /he\xc3\xa4llo HTTP/1.1\r\nHost: x\r\n\r\n"})
         expect_refused(head, 400);
-    expect_refused({"GET /hello HTTP/1.1\r\nHost: x\r\nA: b\0c\r\n\r\n", 44}, 400);
+    constexpr char with_nul[] = "GET /hello HTTP/1.1\r\nHost: x\r\nA: b\0c\r\n\r\n";
+    expect_refused({with_nul, sizeof with_nul - 1}, 400);
 }
 
 TEST_F(http_server, other_versions_are_refused)
