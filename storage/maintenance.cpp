@@ -126,7 +126,9 @@ void maintenance::resume()
     if (status.ok()) {
         ++parts_.statistics.resumes;
         commits_.resumed();
-    } else if (!is_no_space(status) && !status.IsBusy())  // busy: being resumed already; ask again next time
+    } else if (is_no_space(status) || status.IsBusy()) {  // busy: being resumed already; ask again next time
+        log_info("the store cannot be resumed yet", {{"reason", status.ToString()}});
+    } else
         commits_.fail(status.ToString());
 }
 

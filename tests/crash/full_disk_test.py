@@ -87,7 +87,7 @@ class FullDisk(unittest.TestCase):
             self.assertEqual(self.publish_until_refused(writer), 0x97)
             self.goes_on(broker, writer)
             os.unlink(self.ballast_path())
-            wait_until(lambda: self.publish_one(writer) < 0x80, 20, "durable publishes are accepted again")
+            wait_until(lambda: self.publish_one(writer) < 0x80, 60, "durable publishes are accepted again")
             for _ in range(50):
                 self.assertEqual(self.publish_one(writer), 0)
             self.everything_acknowledged_arrives(broker)
