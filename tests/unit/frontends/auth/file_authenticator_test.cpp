@@ -49,6 +49,7 @@ protected:
     broker::result<broker::identity> ask(file_authenticator& authenticator, broker::credentials const& who)
     {
         std::optional<broker::result<broker::identity>> answer;
+        shard_.restart();
         auto const stay = boost::asio::make_work_guard(shard_);
         authenticator.authenticate(who, shard_, [&](broker::result<broker::identity> got) { answer = std::move(got); });
         while (!answer)
