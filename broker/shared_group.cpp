@@ -148,32 +148,36 @@ void shared_group::deliver(group_member& to, logged_message const& item)
     });
 }
 
-void shared_group::acknowledged(std::uint64_t number)
+// Takes a delivery off its member's account; nullopt if it was settled before.
+std::optional<logged_message> shared_group::settle(std::uint64_t number)
 {
     auto const found = outstanding_.find(number);
     if (found == outstanding_.end())
-        return;
+        return std::nullopt;
     for (auto& member : members_) {
         if (member.client == found->second.client && member.outstanding > 0)
             --member.outstanding;
     }
-    unsettled_.erase(found->second.item.sequence);
+    auto item = std::move(found->second.item);
     outstanding_.erase(found);
+    return item;
+}
+
+void shared_group::acknowledged(std::uint64_t number)
+{
+    auto const item = settle(number);
+    if (!item)
+        return;
+    unsettled_.erase(item->sequence);
     pump();
 }
 
 void shared_group::returned(std::uint64_t number)
 {
-    auto const found = outstanding_.find(number);
-    if (found == outstanding_.end())
+    auto const item = settle(number);
+    if (!item)
         return;
-    for (auto& member : members_) {
-        if (member.client == found->second.client && member.outstanding > 0)
-            --member.outstanding;
-    }
-    auto const item = std::move(found->second.item);
-    outstanding_.erase(found);
-    enqueue(item);
+    enqueue(*item);
     pump();
 }
 

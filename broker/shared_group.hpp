@@ -11,6 +11,7 @@
 #include "broker/inflight_window.hpp"
 #include "broker/queue_cursor.hpp"
 
+#include <optional>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -76,6 +77,7 @@ private:
     [[nodiscard]] group_member* pick(bool needs_credit);
     void deliver(group_member& to, logged_message const& item);
     void enqueue(logged_message const& item);
+    [[nodiscard]] std::optional<logged_message> settle(std::uint64_t number);
 
     shard& home_;
     app_id const app_;
