@@ -1,5 +1,5 @@
 // Looks through the write-ahead log before the database opens it, for what RocksDB would pass over in silence: batches
-// behind a damaged or missing part.
+// behind a damaged part. (A file that is cut cleanly, or missing, cannot be told from one that was finished and deleted.)
 //
 // A torn end is what a crash leaves, and was never acknowledged. Whole batches behind a hole were: they are told, and
 // refused or set aside, never replayed over the hole.
@@ -24,7 +24,7 @@ struct wal_finding
 {
     std::uint64_t batches = 0;             // whole and in sequence
     std::uint64_t torn_bytes = 0;          // unfinished, at the end
-    std::uint64_t batches_after_hole = 0;  // whole, but something before them is missing
+    std::uint64_t batches_after_hole = 0;  // whole, but something before them is damaged
     std::string where;                     // of the hole: file and offset
     std::vector<std::string> after_hole;   // files that begin behind the hole
 
