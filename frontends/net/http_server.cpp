@@ -193,7 +193,6 @@ void http_connection::begin_request()
     }
     if (incoming_->request.lists("Expect", "100-continue"))
         wire_.send("HTTP/1.1 100 Continue\r\n\r\n");
-    incoming_->parser.eager(true);
     phase_ = phase::body;
     wire_.set_deadline(settings_.body_wait);
 }
@@ -238,33 +237,35 @@ http_fault http_connection::check_body_expected()
     return {};
 }
 
+// One step of the parser at a time (a chunk's header, then its bytes), so that what is decided does not depend on how the
+// bytes were cut into reads.
 bool http_connection::read_body(std::span<char const>& in)
 {
     auto& parser = incoming_->parser;
-    // Whatever is missing of a chunked body is longer, and Beast asserts that the last chunk does not come in fewer bytes.
-    if (parser.chunked() && in.size() < chunked_end_bytes)
-        return false;
-    boost::system::error_code ec;
-    auto const used = parser.put(boost::asio::buffer(in.data(), in.size()), ec);
-    in = in.subspan(used);
-    if (ec == http::error::body_limit) {
-        refuse({413, "the body is too large"});
-        return true;
+    while (!parser.is_done()) {
+        // Whatever is missing of a chunked body is longer, and Beast asserts that the last chunk does not come in fewer bytes.
+        if (in.empty() || (parser.chunked() && in.size() < chunked_end_bytes))
+            return false;
+        boost::system::error_code ec;
+        in = in.subspan(parser.put(boost::asio::buffer(in.data(), in.size()), ec));
+        if (ec == http::error::body_limit) {
+            refuse({413, "the body is too large"});
+            return true;
+        }
+        if (ec && ec != http::error::need_more) {
+            refuse({400, "the body is malformed"});
+            return true;
+        }
+        if (ec && in.size() > settings_.chunk_header_bytes_max) {
+            refuse({400, "a chunk header or trailer is too large"});
+            return true;
+        }
+        if (ec)
+            return false;
     }
-    if (ec && ec != http::error::need_more) {
-        refuse({400, "the body is malformed"});
-        return true;
-    }
-    if (parser.is_done()) {
-        incoming_->request.body = std::move(parser.get().body());
-        run_handler();
-        return true;
-    }
-    if (in.size() > settings_.chunk_header_bytes_max) {
-        refuse({400, "a chunk header or trailer is too large"});
-        return true;
-    }
-    return false;
+    incoming_->request.body = std::move(parser.get().body());
+    run_handler();
+    return true;
 }
 
 void http_connection::run_handler()

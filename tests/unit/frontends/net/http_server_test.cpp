@@ -258,6 +258,16 @@ TEST_F(http_server, chunk_extensions_and_trailers_without_end_are_refused)  // C
     expect_refused(post("Transfer-Encoding: chunked\r\n", "0\r\nX: " + std::string(5000, 'x')), 400);
 }
 
+// A chunk that ends four bytes before the end of a read, where what follows cannot be judged yet.
+TEST_F(http_server, a_chunked_body_is_judged_alike_however_it_is_cut_into_reads)
+{
+    auto const broken = post("Transfer-Encoding: chunked\r\n", "3\r\nabcXXXX");
+    feed(broken);
+    EXPECT_FALSE(outer.closed);
+    feed("X");
+    EXPECT_THAT(outer.take(), StartsWith("HTTP/1.1 400 "));
+}
+
 TEST_F(http_server, heads_with_more_than_one_reading_are_refused)  // C5
 {
     for (auto const* head :
