@@ -1,8 +1,7 @@
 #include "storage/database.hpp"
 
 #include "broker/log.hpp"
-
-#include "broker/log.hpp"
+#include "storage/engine_log.hpp"
 #include "storage/key.hpp"
 #include "storage/position_file.hpp"
 #include "storage/trim_filter.hpp"
@@ -26,7 +25,7 @@ namespace fulmar::storage {
 namespace {
 
 constexpr std::array<char const*, column_count> names{"default", "log",      "index",    "sessions", "subscriptions",
-                                                      "cursors", "inflight", "retained", "groups"};
+                                                      "cursors", "inflight", "retained", "groups",   "outbox"};
 
 rocksdb::CompressionType best_compression()
 {
@@ -83,6 +82,26 @@ void make_folder(std::filesystem::path const& path)
         ::chmod(path.c_str(), S_IRWXU);
 }
 
+rocksdb::Status write_zeros(rocksdb::Env& env, std::string const& name, std::uint64_t bytes)
+{
+    std::unique_ptr<rocksdb::WritableFile> file;
+    auto status = env.NewWritableFile(name, &file, {});
+    std::string const zeros(std::min<std::uint64_t>(bytes, 256 * 1024), '\0');
+    for (auto left = bytes; status.ok() && left > 0;) {
+        auto const part = std::min<std::uint64_t>(left, zeros.size());
+        status = file->Append({zeros.data(), part});
+        left -= part;
+    }
+    if (status.ok())
+        status = file->Fsync();
+    if (file != nullptr) {
+        auto const closed = file->Close();
+        if (status.ok())
+            status = closed;
+    }
+    return status;
+}
+
 std::string random_id()
 {
     std::random_device source;
@@ -115,9 +134,8 @@ rocksdb::DBOptions database_options(store_settings const& settings, database_hoo
     options.listeners.push_back(std::make_shared<no_own_recovery>());
     options.stats_dump_period_sec = 0;
     options.stats_persist_period_sec = 0;
+    options.info_log = make_engine_log();
     options.info_log_level = rocksdb::WARN_LEVEL;
-    options.max_log_file_size = std::size_t{4} << 20;
-    options.keep_log_file_num = 4;
     return options;
 }
 
@@ -148,73 +166,116 @@ std::vector<rocksdb::ColumnFamilyDescriptor> column_descriptors(store_settings c
 }
 
 database::database(store_settings const& settings, database_hooks const& hooks)
-    : low_water_{std::make_shared<std::atomic<broker::log_sequence>>(0)}
+    : settings_{settings}, hooks_{hooks}, low_water_{std::make_shared<std::atomic<broker::log_sequence>>(0)}
 {
     make_folder(settings.path);
-    look_for_holes(settings, hooks);
+    open();
+}
+
+database::~database() { close(); }
+
+void database::open()
+{
+    environment().DeleteFile(probe_name()).PermitUncheckedError();  // of a process that was killed
+    look_for_holes();
     std::vector<rocksdb::ColumnFamilyHandle*> handles;
     rocksdb::DB* opened = nullptr;
-    auto const status = rocksdb::DB::Open(database_options(settings, hooks), settings.path.string(),
-                                          column_descriptors(settings, low_water_), &handles, &opened);
+    auto const status = rocksdb::DB::Open(database_options(settings_, hooks_), settings_.path.string(),
+                                          column_descriptors(settings_, low_water_), &handles, &opened);
     if (!status.ok())
-        throw std::runtime_error{advice(settings.path, status)};
+        throw std::runtime_error{advice(settings_.path, status)};
     db_.reset(opened);
     std::copy(handles.begin(), handles.end(), columns_.begin());
     try {
-        compare_position(settings, hooks);
+        compare_position();
         load_meta();
     } catch (rocksdb::Status const& failed) {
-        for (auto* handle : columns_)
-            db_->DestroyColumnFamilyHandle(handle);
-        throw std::runtime_error{advice(settings.path, failed)};
+        close();
+        throw std::runtime_error{advice(settings_.path, failed)};
     } catch (...) {
-        for (auto* handle : columns_)
-            db_->DestroyColumnFamilyHandle(handle);
+        close();
         throw;
     }
 }
 
-database::~database()
+void database::close() noexcept
 {
+    if (db_ == nullptr)
+        return;
     for (auto* handle : columns_)
         db_->DestroyColumnFamilyHandle(handle);
+    columns_.fill(nullptr);
     auto const ignored = db_->Close();  // nothing is left to save: what was promised is in the write-ahead log
     ignored.PermitUncheckedError();
+    db_.reset();
+}
+
+void database::reopen()
+{
+    std::unique_lock const alone{use_};
+    close();
+    open();
+}
+
+bool database::room_to_reopen() const
+{
+    constexpr std::uint64_t besides = std::uint64_t{1} << 20;  // manifest, options, file ends
+    auto& env = environment();
+    auto const folder = settings_.path.string();
+    std::vector<std::string> files;
+    if (!env.GetChildren(folder, &files).ok())
+        return false;
+    auto wanted = besides;
+    for (auto const& name : files) {
+        std::uint64_t size = 0;
+        if (std::filesystem::path{name}.extension() == ".log" && env.GetFileSize(folder + "/" + name, &size).ok())
+            wanted += size;
+    }
+    auto const status = write_zeros(env, probe_name(), wanted);
+    auto const removed = env.DeleteFile(probe_name());
+    return status.ok() && removed.ok();
+}
+
+std::string database::probe_name() const { return (settings_.path / "room").string(); }
+
+rocksdb::Env& database::environment() const noexcept
+{
+    return hooks_.env != nullptr ? *hooks_.env : *rocksdb::Env::Default();
 }
 
 // With fsync a hole means that acknowledged messages are missing: that is for the operator to know and to accept. Without,
 // losing power may leave one: everything behind it goes too, so that what is left is a prefix.
-void database::look_for_holes(store_settings const& settings, database_hooks const& hooks)
+void database::look_for_holes() const
 {
-    auto& env = hooks.env != nullptr ? *hooks.env : *rocksdb::Env::Default();
-    auto const found = scan_wal(env, settings.path);
+    auto& env = environment();
+    auto const found = scan_wal(env, settings_.path);
     if (found.torn_bytes > 0)
         broker::log_warning("an unfinished write at the end of the write-ahead log is dropped",
                             {{"bytes", found.torn_bytes}});
     if (found.sound())
         return;
-    if (settings.durability == durability::fsync && !hooks.accept_loss)
+    if (settings_.durability == durability::fsync && !hooks_.accept_loss)
         throw std::runtime_error{fmt::format(
             "the write-ahead log of the store in {} is damaged ({}): {} acknowledged batches behind that are at "
             "stake; restore a backup, or run 'fulmar store repair' to give them up",
-            settings.path.string(), found.where, found.batches_after_hole)};
+            settings_.path.string(), found.where, found.batches_after_hole)};
     broker::log_error("the write-ahead log has a hole; what was written behind it is lost",
                       {{"where", found.where}, {"batches_lost", found.batches_after_hole}});
-    set_aside(env, settings.path, found.after_hole);
+    set_aside(env, settings_.path, found.after_hole);
 }
 
 // Everything up to the noted position had been synced: if the database has not come so far, files are missing or cut.
-void database::compare_position(store_settings const& settings, database_hooks const& hooks) const
+void database::compare_position() const
 {
-    auto const noted = read_position(settings.path);
+    auto const noted = read_position(settings_.path);
     auto const reached = db_->GetLatestSequenceNumber();
     if (!noted || noted->sequence <= reached)
         return;
-    if (noted->synced && !hooks.accept_loss)
+    if (noted->synced && !hooks_.accept_loss)
         throw std::runtime_error{fmt::format(
             "the end of the store in {} is missing ({} rows of {}): a file was cut or removed; restore a backup, or run "
             "'fulmar store repair' to give them up",
-            settings.path.string(), noted->sequence - reached, noted->sequence)};
+            settings_.path.string(), noted->sequence - reached, noted->sequence)};
     broker::log_error("the end of the store is missing", {{"rows_lost", noted->sequence - reached}});
 }
 

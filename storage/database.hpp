@@ -2,7 +2,7 @@
 //
 // Spec:     docs/storage.md, "Layout" and "Durability".
 // Owner:    rocks_store, which outlives every thread that uses it.
-// Threads:  RocksDB's own rules: everything const here may be called from any thread.
+// Threads:  RocksDB's own rules: everything const here may be called from any thread. Reading threads hold in_use().
 #pragma once
 
 #include "broker/ids.hpp"
@@ -15,6 +15,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <shared_mutex>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,7 @@ enum class column : std::uint8_t {
     inflight,
     retained,
     groups,
+    outbox,
     count
 };
 inline constexpr std::size_t column_count = static_cast<std::size_t>(column::count);
@@ -59,11 +61,23 @@ using shared_low_water = std::shared_ptr<std::atomic<broker::log_sequence>>;
 class database
 {
 public:
-    // Opens or creates. Throws std::runtime_error with one line of advice.
+    // Opens or creates. Throws std::runtime_error with one line of advice. `settings` outlives it.
     database(store_settings const& settings, database_hooks const& hooks);
     ~database();
     database(database const&) = delete;
     database& operator=(database const&) = delete;
+
+    // Closes and opens again: how it goes on after a write ran out of space. (DB::Resume can wait for ever for a flush
+    // that the failed write left behind, up to RocksDB 9 at least.) Takes what is in the write-ahead log, like a start.
+    // Waits for the readers (in_use); nobody may write meanwhile. Throws std::runtime_error with one line of advice;
+    // is_open() is false then, and another reopen may succeed.
+    void reopen();
+    [[nodiscard]] bool is_open() const noexcept { return db_ != nullptr; }
+    // Is there room for what opening again can write, which is what the write-ahead log holds, once more? Tries it: what
+    // the file system says is free may not be ours (quotas).
+    [[nodiscard]] bool room_to_reopen() const;
+    // Readers hold this while they read, and then ask is_open().
+    [[nodiscard]] std::shared_lock<std::shared_mutex> in_use() const { return std::shared_lock{use_}; }
 
     [[nodiscard]] rocksdb::DB& db() const noexcept { return *db_; }
     [[nodiscard]] rocksdb::ColumnFamilyHandle* at(column which) const noexcept
@@ -82,10 +96,17 @@ public:
     [[nodiscard]] std::uint64_t disk_bytes() const;
 
 private:
-    static void look_for_holes(store_settings const& settings, database_hooks const& hooks);
-    void compare_position(store_settings const& settings, database_hooks const& hooks) const;
+    void open();
+    void close() noexcept;
+    void look_for_holes() const;
+    void compare_position() const;
     void load_meta();
+    [[nodiscard]] rocksdb::Env& environment() const noexcept;
+    [[nodiscard]] std::string probe_name() const;
 
+    store_settings const& settings_;
+    database_hooks const hooks_;
+    mutable std::shared_mutex use_;
     std::unique_ptr<rocksdb::DB> db_;
     std::array<rocksdb::ColumnFamilyHandle*, column_count> columns_{};
     shared_low_water low_water_;

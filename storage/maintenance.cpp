@@ -104,32 +104,30 @@ void maintenance::watch_space()
         log_error("little space is left for the store; durable publishes are refused",
                   {{"free_bytes", space->free_bytes}, {"wanted_bytes", wanted}});
     commits_.set_low_space(low);
-    if (!low && commits_.needs_resume())
+    if (!low && commits_.needs_resume() && commits_.state() != store_state::failed)
         resume();
     if (was_full && commits_.state() == store_state::healthy)
         log_warning("there is space for the store again; durable publishes are taken");
 }
 
 // After a write that ran out of space the write-ahead log may end in half a record: nothing may be promised behind it.
-// So the log is switched first: a marker makes the memtable not empty, and the flush begins a new file.
+// Opening again leaves that out and begins a new log.
 void maintenance::resume()
 {
-    auto& db = parts_.data.db();
-    auto status = db.Resume();
-    rocksdb::WriteOptions synced;
-    synced.sync = true;
-    if (status.ok())
-        status = db.Put(synced, parts_.data.at(column::meta), slice(key::resume_marker),
-                        slice(key::number(parts_.clock.wall()).view()));
-    if (status.ok())
-        status = db.Flush({}, parts_.data.all());
-    if (status.ok()) {
-        ++parts_.statistics.resumes;
-        commits_.resumed();
-    } else if (is_no_space(status) || status.IsBusy()) {  // busy: being resumed already; ask again next time
-        log_info("the store cannot be resumed yet", {{"reason", status.ToString()}});
-    } else
-        commits_.fail(status.ToString());
+    if (!parts_.data.room_to_reopen())
+        return;
+    try {
+        parts_.data.reopen();
+    } catch (std::exception const& problem) {
+        // Somebody else may have taken the room.
+        if (parts_.data.room_to_reopen())
+            commits_.fail(problem.what());
+        else
+            log_info("the store cannot be opened again yet", {{"reason", problem.what()}});
+        return;
+    }
+    ++parts_.statistics.resumes;
+    commits_.resumed();
 }
 
 // --- trimming ------------------------------------------------------------------------------------

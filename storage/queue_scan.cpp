@@ -31,6 +31,11 @@ queue_page queue_scan::page(queue_read const& request, log_sequence end)
     failed_ = false;
     candidates_.clear();
     messages_.clear();
+    auto const use = parts_.data.in_use();
+    if (!parts_.data.is_open()) {
+        page.error = errc::store_full;
+        return page;
+    }
     find_sources(request, page);
     keep_newest(request, end, page);
     auto const all_found = find_candidates(std::max<std::size_t>(1, request.messages_max), end);
