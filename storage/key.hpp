@@ -65,7 +65,7 @@ struct inflight_entry
 inline constexpr std::string_view schema_version = "schema_version";
 inline constexpr std::string_view node_id = "node_id";
 inline constexpr std::string_view low_water = "low_water";
-inline constexpr std::string_view log_end = "log_end";  // written by repair: sequences go on after it
+inline constexpr std::string_view log_end = "log_end";                // written by repair: sequences go on after it
 inline constexpr std::string_view checkpoint_prefix = "checkpoint/";  // + sequence u64
 inline constexpr std::string_view lost_prefix = "lost/";              // + filter hash u64
 [[nodiscard]] std::string checkpoint(broker::log_sequence sequence);
