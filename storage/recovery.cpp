@@ -180,6 +180,17 @@ void recover_retained(store_parts const& parts, recovery_sink const& sink)
     log_error("retained messages are damaged and were left out; run 'fulmar store check'", {{"messages", bad}});
 }
 
+// At most the bytes between two checkpoints: the step of retention.
+std::uint64_t logged_after(store_parts const& parts, log_sequence position)
+{
+    std::uint64_t bytes = 0;
+    auto const from = key::log(position + 1);
+    auto const log = parts.data.iterate(column::log);
+    for (log->Seek({from.view().data(), from.view().size()}); log->Valid(); log->Next())
+        bytes += log->value().size();
+    return bytes;
+}
+
 }  // namespace
 
 void recover_bookkeeping(store_parts const& parts, losses& lost)
@@ -197,7 +208,7 @@ void recover_bookkeeping(store_parts const& parts, losses& lost)
             lost.restore(filter_hash{*filter}, std::move(*stored));
         }
     }
-    parts.retention.restore_end(parts.data.last_at_open());
+    parts.retention.restore_end(parts.data.last_at_open(), logged_after(parts, parts.retention.restored()));
 }
 
 void recover_rows(store_parts const& parts, recovery_sink const& sink)

@@ -34,13 +34,17 @@ void retention::restore(checkpoint const& stored)
     end_ = stored;
 }
 
-// What was logged after the last checkpoint is at most one step: taking it as one whole step errs on the safe side of
-// the limit by that much.
-void retention::restore_end(log_sequence last)
+void retention::restore_end(log_sequence last, std::uint64_t bytes)
 {
     std::lock_guard const lock{mutex_};
     if (last > end_.sequence)
-        end_ = {last, end_.committed_at, end_.record_bytes + bytes_step_};
+        end_ = {last, end_.committed_at, end_.record_bytes + bytes};
+}
+
+log_sequence retention::restored() const
+{
+    std::lock_guard const lock{mutex_};
+    return end_.sequence;
 }
 
 std::optional<checkpoint> retention::note(log_sequence last, std::uint64_t bytes, wall_ms now)

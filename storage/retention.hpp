@@ -20,9 +20,10 @@ class retention
 public:
     explicit retention(store_settings const& settings);
 
-    // From the database, in order; then where the log ends.
+    // From the database, in order; then where the log ends, and the bytes of what was logged after restored().
     void restore(checkpoint const& stored);
-    void restore_end(broker::log_sequence last);
+    [[nodiscard]] broker::log_sequence restored() const;
+    void restore_end(broker::log_sequence last, std::uint64_t bytes);
 
     // The log grew by `bytes` to `last`: the checkpoint that should be written with it, if one is due.
     [[nodiscard]] std::optional<checkpoint> note(broker::log_sequence last, std::uint64_t bytes, broker::wall_ms now);

@@ -241,7 +241,8 @@ class Sessions(unittest.TestCase):
         with Broker() as broker:
             reader = durable(broker.mqtt, "reader")
             reader.subscribe("will/#", qos=1)
-            durable(broker.mqtt, "mortal", will=("will/mortal", "gone", 1, False, [(0x18, 1)]))
+            mortal = durable(broker.mqtt, "mortal", will=("will/mortal", "gone", 1, False, [(0x18, 1)]))
+            mortal.subscribe("stored", qos=1)  # SUBACK promises that the session is stored; CONNACK does not
             broker.restart()
             reader = durable(broker.mqtt, "reader")
             self.assertEqual(reader.take().payload, b"gone")
@@ -251,7 +252,7 @@ class Sessions(unittest.TestCase):
             reader = durable(broker.mqtt, "reader")
             reader.subscribe("will/#", qos=1)
             will = ("will/mortal", "gone", 1, False, [(0x18, 4)])
-            durable(broker.mqtt, "mortal", will=will)
+            durable(broker.mqtt, "mortal", will=will).subscribe("stored", qos=1)
             broker.restart()
             mortal = durable(broker.mqtt, "mortal", will=will)
             reader = durable(broker.mqtt, "reader")

@@ -205,6 +205,21 @@ TEST_F(trim_test, retention_by_bytes_bounds_the_log)
     EXPECT_LE(store->statistics().log_bytes, 22'000U);
 }
 
+TEST_F(trim_test, restarts_do_not_count_as_bytes)
+{
+    settings.retention_bytes = 64'000;
+    for (int life = 0; life < 100; ++life) {
+        start();
+        if (life == 0)
+            reader_at(1, "a", 0);
+        publish_many(1, "a");
+        trim();
+    }
+    EXPECT_EQ(store->low_water(), 0U);
+    EXPECT_EQ(read({filter("a")}).messages.size(), 100U);
+    EXPECT_LE(store->statistics().log_bytes, 20'000U);
+}
+
 TEST_F(trim_test, a_loss_is_forgotten_when_everybody_is_past_it)
 {
     settings.retention_bytes = 5'000;
