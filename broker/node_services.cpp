@@ -67,8 +67,8 @@ void node::build_services()
     }
     auto const bad_peers = std::make_shared<broker::rate_limited_log>("client refused");
     // Holds an atomic and has no constructor: make_unique cannot build it.
+    // NOLINTNEXTLINE(modernize-make-unique)
     mqtt_.reset(new mqtt::frontend_context{
-        // NOLINT(modernize-make-unique)
         mqtt_settings_of(settings_), *authenticator_, variants_,
         [bad_peers](net::peer const& who, std::string_view what) {
             (*bad_peers)(broker::log_level::warning, {{"peer", who.address}, {"port", who.port}, {"reason", what}});

@@ -228,7 +228,8 @@ bool database::room_to_reopen() const
     auto wanted = besides;
     for (auto const& name : files) {
         std::uint64_t size = 0;
-        if (std::filesystem::path{name}.extension() == ".log" && env.GetFileSize(folder + "/" + name, &size).ok())
+        if (std::filesystem::path{name}.extension() == ".log" &&
+            env.GetFileSize((settings_.path / name).string(), &size).ok())
             wanted += size;
     }
     auto const status = write_zeros(env, probe_name(), wanted);
