@@ -376,11 +376,15 @@ void session::impl::complete(inflight_entry& entry)
     auto const in_front = &entry == &*window.begin();
     if (stored && !in_front)
         put_inflight(entry, {});
-    window.settle_front([this](inflight_entry const& gone) {
-        if (durable() && gone.level == qos::exactly_once)
-            home->store({erase_inflight_op{id, gone.id, false}});
+    auto erased = false;
+    window.settle_front([this, &erased](inflight_entry const& gone) {
+        if (!durable() || gone.level != qos::exactly_once)
+            return;
+        home->store({erase_inflight_op{id, gone.id, false}});
+        erased = true;
     });
-    if (stored)
+    // With the records in one commit: a message without a record that the cursor has not passed would be sent again.
+    if (stored || erased)
         store_cursor();
     else
         list_cursor();

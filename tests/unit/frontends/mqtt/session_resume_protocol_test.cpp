@@ -199,6 +199,20 @@ TEST_F(session_resume_protocol,
     }
 }
 
+TEST_F(session_resume_protocol, a_qos_2_delivery_stays_completed_when_an_older_one_is_acknowledged_after_it)
+{
+    packet_script first{broker};
+    first.connects(connect("client").expiry(1000)).subscribes("a", 2);
+    publishes("1", 1);
+    publishes("2", 2);
+    first.expects(publish("a", "1").qos1(1)).expects(publish("a", "2").qos2(2));
+    first.sends(pubrec(2)).expects(pubrel(2)).sends(pubcomp(2)).sends(puback(1)).expects_nothing();
+    broker.kill_and_restart();
+    packet_script again{broker};
+    again.connects(resume());
+    again.expects_nothing();
+}
+
 TEST_F(session_resume_protocol, item_108_order_holds_from_the_queue_to_live_delivery)  // [MQTT-4.6.0-5, -6]
 {
     packet_script first{broker};
