@@ -54,11 +54,11 @@ public:
     [[nodiscard]] inflight_entry* find(packet_id id) noexcept;
     [[nodiscard]] inflight_entry* find_sequence(log_sequence sequence) noexcept;
 
-    // Takes acknowledged entries off the front, calling `gone` for each.
-    template <class Function>
-    void settle_front(Function gone)
+    // Takes acknowledged entries off the front while they `may_go`, calling `gone` for each.
+    template <class Predicate, class Function>
+    void settle_front(Predicate may_go, Function gone)
     {
-        while (!entries_.empty() && entries_.front().acknowledged) {
+        while (!entries_.empty() && entries_.front().acknowledged && may_go(entries_.front())) {
             gone(entries_.front());
             entries_.pop_front();
         }

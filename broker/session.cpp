@@ -373,11 +373,17 @@ void session::impl::complete(inflight_entry& entry)
     if (entry.group.number != 0)
         home->routes().acknowledge_group(entry.group);
     auto const stored = durable() && entry.level == qos::exactly_once;
-    auto const in_front = &entry == &*window.begin();
-    if (stored && !in_front)
+    // The record of a QoS 2 delivery stays until the cursor has passed its message, or a crash would send that again: after
+    // a restart the window does not begin with the oldest message.
+    auto const may_go = [this](inflight_entry const& settled) {
+        return !durable() || settled.level != qos::exactly_once || settled.group.number != 0 ||
+               settled.sequence <= cursor();
+    };
+    auto const goes_now = &entry == &*window.begin() && may_go(entry);
+    if (stored && !goes_now)
         put_inflight(entry, {});
     auto erased = false;
-    window.settle_front([this, &erased](inflight_entry const& gone) {
+    window.settle_front(may_go, [this, &erased](inflight_entry const& gone) {
         if (!durable() || gone.level != qos::exactly_once)
             return;
         home->store({erase_inflight_op{id, gone.id, false}});

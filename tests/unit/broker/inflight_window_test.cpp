@@ -13,6 +13,8 @@ inflight_entry entry_at(log_sequence sequence)
     return entry;
 }
 
+constexpr auto always = [](inflight_entry const&) { return true; };
+
 TEST(inflight_window, identifiers_begin_at_one_and_wrap_past_zero)  // [MQTT-2.2.1-3]
 {
     inflight_window window;
@@ -20,7 +22,7 @@ TEST(inflight_window, identifiers_begin_at_one_and_wrap_past_zero)  // [MQTT-2.2
         auto const id = window.push({}).id;
         ASSERT_EQ(id, i <= 65'535 ? i : i - 65'535);
         window.find(id)->acknowledged = true;
-        window.settle_front([](auto const&) {});
+        window.settle_front(always, [](auto const&) {});
     }
 }
 
@@ -44,11 +46,11 @@ TEST(inflight_window, entries_leave_only_from_the_front)
     window.push(entry_at(11));
     window.find(2)->acknowledged = true;
     std::vector<log_sequence> gone;
-    window.settle_front([&](auto const& entry) { gone.push_back(entry.sequence); });
+    window.settle_front(always, [&](auto const& entry) { gone.push_back(entry.sequence); });
     EXPECT_TRUE(gone.empty());
     EXPECT_EQ(window.first_unacknowledged(), 10U);
     window.find(1)->acknowledged = true;
-    window.settle_front([&](auto const& entry) { gone.push_back(entry.sequence); });
+    window.settle_front(always, [&](auto const& entry) { gone.push_back(entry.sequence); });
     EXPECT_EQ(gone, (std::vector<log_sequence>{10, 11}));
     EXPECT_EQ(window.first_unacknowledged(), std::nullopt);
 }

@@ -213,6 +213,27 @@ TEST_F(session_resume_protocol, a_qos_2_delivery_stays_completed_when_an_older_o
     again.expects_nothing();
 }
 
+TEST_F(session_resume_protocol, qos_2_deliveries_completed_around_a_crash_stay_completed_over_the_next_one)
+{
+    packet_script first{broker};
+    first.connects(connect("client").expiry(1000)).subscribes("a", 2);
+    publishes("1", 1);
+    publishes("2", 2);
+    publishes("3", 2);
+    first.expects(publish("a", "1").qos1(1)).expects(publish("a", "2").qos2(2)).expects(publish("a", "3").qos2(3));
+    first.sends(pubrec(2)).expects(pubrel(2)).sends(pubcomp(2)).sends(pubrec(3)).expects(pubrel(3));
+    broker.kill_and_restart();
+    for (auto const answers_release : {true, false}) {
+        packet_script again{broker};
+        again.connects(resume());
+        auto const seen = again.everything();  // the QoS 1 message, and PUBREL until it is answered
+        EXPECT_EQ(seen.size(), answers_release ? 2U : 1U) << testing::PrintToString(seen);
+        if (answers_release)
+            again.sends(pubcomp(3)).expects_nothing();
+        broker.kill_and_restart();
+    }
+}
+
 TEST_F(session_resume_protocol, item_108_order_holds_from_the_queue_to_live_delivery)  // [MQTT-4.6.0-5, -6]
 {
     packet_script first{broker};
