@@ -34,6 +34,8 @@ struct identity
     app_id app = default_app;
     std::string user;  // empty: anonymous
     std::shared_ptr<permissions const> allowed;
+    std::uint64_t expires_at = 0;  // wall clock in ms: when a token ends, and with it what was opened with it; 0: never
+    bool administrator = false;    // may inspect and end what belongs to others
 };
 
 struct credentials
@@ -41,9 +43,10 @@ struct credentials
     std::string_view client_id;
     std::optional<std::string_view> user;
     std::optional<std::string_view> password;
-    std::string_view certificate_subject;  // of a verified client certificate; empty: none
-    std::string_view peer_address;         // "127.0.0.1"
-    bool loopback = false;                 // the real peer, not what a PROXY header claims
+    std::optional<std::string_view> token = {};  // of a protocol that has a place for one; MQTT puts it into `password`
+    std::string_view certificate_subject;        // of a verified client certificate; empty: none
+    std::string_view peer_address;               // "127.0.0.1"
+    bool loopback = false;                       // the real peer, not what a PROXY header claims
 };
 
 using authenticated = std::function<void(result<identity>)>;

@@ -1,7 +1,9 @@
 #include "broker/config.hpp"
 
+#include "broker/config_apps.hpp"
 #include "broker/config_check.hpp"
 #include "broker/config_file.hpp"
+#include "broker/config_history.hpp"
 #include "broker/config_value.hpp"
 
 #include <algorithm>
@@ -15,7 +17,7 @@ namespace {
 
 std::vector<std::string_view> all_keys()
 {
-    std::vector<std::string_view> keys{"apps"};
+    std::vector<std::string_view> keys{"apps", "history"};
     for (auto const& row : setting_rows())
         keys.push_back(row.key);
     return keys;
@@ -33,7 +35,8 @@ public:
             c_.problems.push_back(std::move(*read.problem));
         for (auto const& entry : read.entries)
             assign(entry.key, entry.value, entry.where);
-        apps(read);
+        read_apps(read, c_);
+        read_history(read, c_);
     }
 
     void environment(std::vector<std::pair<std::string, std::string>> const& variables)
@@ -91,6 +94,12 @@ private:
                 {where, "'apps' is a list of tables", text ? "configure apps in a file" : "write [[apps]]"});
             return;
         }
+        if (key == "history") {
+            bool const text = std::holds_alternative<text_value>(value);
+            c_.problems.push_back(
+                {where, "'history' is a list of tables", text ? "configure history in a file" : "write [[history]]"});
+            return;
+        }
         auto const near = nearest_word(key, all_keys());
         c_.problems.push_back({where, "unknown setting '" + std::string{key} + "'",
                                near.empty() ? "see: fulmar config show" : "did you mean '" + std::string{near} + "'?"});
@@ -106,35 +115,6 @@ private:
         if (!near.empty())
             c_.warnings.push_back(
                 {"environment " + name, "names no setting and is ignored", "did you mean " + std::string{near} + "?"});
-    }
-
-    void apps(file_entries const& read)
-    {
-        std::vector<app_settings> list(read.app_count);
-        for (std::size_t i = 0; i < read.apps.size(); ++i) {
-            auto const& entry = read.apps[i];
-            auto& app = list[read.app_of[i]];
-            auto* const field = entry.key == "id"       ? &app.id
-                                : entry.key == "key"    ? &app.key
-                                : entry.key == "secret" ? &app.secret
-                                                        : nullptr;
-            auto const* text = std::get_if<std::string>(&entry.value);
-            if (field == nullptr)
-                c_.problems.push_back(
-                    {entry.where, "unknown setting '" + entry.key + "' in [[apps]]", "an app has id, key and secret"});
-            else if (text == nullptr || text->empty())
-                c_.problems.push_back(
-                    {entry.where, "apps: " + entry.key + " is not a text", "write a string in quotes"});
-            else
-                *field = *text;
-        }
-        for (std::size_t i = 0; i < list.size(); ++i) {
-            if (c_.problems.empty() && (list[i].id.empty() || list[i].key.empty() || list[i].secret.empty()))
-                c_.problems.push_back({read.app_places[i], "this app is incomplete", "give it id, key and secret"});
-        }
-        if (!list.empty())
-            c_.apps_origin = read.app_places.front();
-        c_.values.apps = std::move(list);
     }
 
     configuration c_;

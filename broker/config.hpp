@@ -23,7 +23,7 @@ inline constexpr std::size_t config_bytes_max = 1024 * 1024;
 // Where a value lives in `settings`; its type says what is accepted.
 using setting_field = std::variant<bool*, std::uint16_t*, std::uint32_t*, std::uint64_t*, std::chrono::milliseconds*,
                                    std::string*, std::vector<std::string>*, client_certificates*, anonymous_policy*,
-                                   durability*, log_level*, log_format*>;
+                                   durability*, log_level*, log_format*, termination*>;
 
 // How numbers are written by people: plain, with a unit of size ("64KiB"), or with a unit of time ("10s").
 enum class setting_unit : std::uint8_t { none, bytes, seconds };
@@ -44,8 +44,13 @@ struct setting_row
 [[nodiscard]] std::span<setting_row const> setting_rows() noexcept;
 [[nodiscard]] setting_row const* find_setting(std::string_view key) noexcept;
 
-// A setting as text, as it could be written in a file.
+// A setting as text, as it could be written in a file; of a field that is described by `rules`, which need not be a row.
 [[nodiscard]] std::string setting_text(setting_row const& row, settings const& from);
+[[nodiscard]] std::string field_text(setting_row const& rules, setting_field const& from);
+[[nodiscard]] std::string toml_text(std::string_view text);  // in quotes
+// Its type and range as cells of a table.
+[[nodiscard]] std::string field_type(setting_row const& rules, setting_field const& of);
+[[nodiscard]] std::string field_range(setting_row const& rules, setting_field const& of);
 
 // A named flag that stands for one setting.
 struct setting_flag
@@ -83,6 +88,8 @@ struct configuration
     settings values;
     std::vector<std::string> origins;  // per row of setting_rows(): "default" or a place
     std::string apps_origin = "default";
+    std::vector<std::string> app_places;      // per app of `values`
+    std::vector<std::string> history_places;  // per history rule of `values`
     std::vector<config_problem> problems;
     std::vector<config_problem> warnings;
 

@@ -1,11 +1,13 @@
 #include "broker/config_check.hpp"
 
+#include "broker/config_apps.hpp"
+#include "broker/config_history.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
-#include <set>
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -58,7 +60,10 @@ public:
                 problem("proxy_protocol.trusted", "'" + network + "' is neither an address nor a network",
                         "write \"192.168.1.7\" or \"10.0.0.0/8\"");
         }
-        check_origins();
+        check_origins("mqtt.allowed_origins", s_.mqtt.allowed_origins);
+        check_origins("http.allowed_origins", s_.http.allowed_origins);
+        check_jwt();
+        check_history(c_);
     }
 
 private:
@@ -163,24 +168,34 @@ private:
             problem("node.name", "is empty or longer than 255 bytes", "give the node a short name");
         if (s_.node.data_dir.empty())
             problem("node.data_dir", "is empty", "name a directory");
-        std::set<std::string> ids;
-        std::set<std::string> keys;
-        for (auto const& app : s_.apps) {
-            if (!ids.insert(app.id).second || !keys.insert(app.key).second)
-                c_.problems.push_back(
-                    {c_.apps_origin, "app '" + app.id + "': its id or key is already used", "make both unique"});
+        check_apps(c_);
+    }
+
+    void check_origins(std::string_view key, std::vector<std::string> const& origins)
+    {
+        for (auto const& origin : origins) {
+            if (origin != "*" && origin.find("://") == std::string::npos)
+                problem(key, "'" + origin + "' is not an origin", "write \"https://example.org\" or \"*\"");
+            else if (origin != "*" && std::ranges::count(origin, '/') != 2)
+                problem(key, "'" + origin + "' has a path", "write scheme, host and port only");
         }
     }
 
-    void check_origins()
+    void check_jwt()
     {
-        for (auto const& origin : s_.mqtt.allowed_origins) {
-            if (origin != "*" && origin.find("://") == std::string::npos)
-                problem("mqtt.allowed_origins", "'" + origin + "' is not an origin",
-                        "write \"https://example.org\" or \"*\"");
-            else if (origin != "*" && std::ranges::count(origin, '/') != 2)
-                problem("mqtt.allowed_origins", "'" + origin + "' has a path", "write scheme, host and port only");
+        auto const& jwt = s_.jwt;
+        if (jwt.algorithm.empty()) {
+            if (!jwt.key_file.empty() || !jwt.jwks_file.empty())
+                problem("jwt.algorithm", "is not chosen, so that no token is accepted",
+                        "write HS256, RS256, ES256 or EdDSA");
+            return;
         }
+        constexpr std::array<std::string_view, 4> known{"HS256", "RS256", "ES256", "EdDSA"};
+        if (std::ranges::find(known, jwt.algorithm) == known.end())
+            problem("jwt.algorithm", "'" + jwt.algorithm + "' is not supported", "write HS256, RS256, ES256 or EdDSA");
+        if (jwt.key_file.empty() == jwt.jwks_file.empty())
+            problem(jwt.key_file.empty() ? "jwt.algorithm" : "jwt.key_file", "needs one source of keys",
+                    "set either jwt.key_file or jwt.jwks_file");
     }
 
     configuration& c_;

@@ -63,6 +63,8 @@ public:
                 --depth_;
             } else if (key == "apps" && node.is_array_of_tables()) {
                 apps(*node.as_array());
+            } else if (key == "history" && node.is_array_of_tables()) {
+                history(*node.as_array());
             } else if (inner == nullptr || !inner->empty() || !known_section(key)) {
                 out_.entries.push_back({std::move(key), value_of(node), place(file_, name.source())});
             }
@@ -83,11 +85,38 @@ private:
     {
         for (auto const& element : list) {
             out_.app_places.push_back(place(file_, element.source()));
-            for (auto const& [name, node] : *element.as_table()) {
-                out_.apps.push_back({std::string{name.str()}, value_of(node), place(file_, name.source())});
-                out_.app_of.push_back(out_.app_count);
-            }
+            app_table(*element.as_table(), "");
             ++out_.app_count;
+        }
+    }
+
+    void history(toml::array const& list)
+    {
+        for (auto const& element : list) {
+            auto& rule = out_.history.emplace_back();
+            rule.where = place(file_, element.source());
+            for (auto const& [name, node] : *element.as_table())
+                rule.entries.push_back({std::string{name.str()}, value_of(node), place(file_, name.source())});
+        }
+    }
+
+    void app_table(toml::table const& from, std::string const& prefix)
+    {
+        for (auto const& [name, node] : from) {
+            auto const key = prefix + std::string{name.str()};
+            auto const* const table = node.as_table();
+            auto const* const list = node.is_array_of_tables() ? node.as_array() : nullptr;
+            if (depth_ == depth_max || (table == nullptr && list == nullptr)) {
+                out_.apps.push_back({key, value_of(node), place(file_, name.source())});
+                out_.app_of.push_back(out_.app_count);
+                continue;
+            }
+            ++depth_;
+            if (table != nullptr)
+                app_table(*table, key + ".");
+            for (std::size_t i = 0; list != nullptr && i < list->size(); ++i)
+                app_table(*list->get(i)->as_table(), key + "[" + std::to_string(i) + "].");
+            --depth_;
         }
     }
 

@@ -25,10 +25,16 @@ struct file_entry
 struct file_entries
 {
     std::vector<file_entry> entries;  // in the order of their places
-    std::vector<file_entry> apps;     // those of [[apps]]; keys are "id", "key" and "secret"
+    std::vector<file_entry> apps;     // those of [[apps]]: "id", "limits.event_bytes", "webhooks[0].url"
     std::size_t app_count = 0;
     std::vector<std::size_t> app_of;  // which app each entry of `apps` belongs to
     std::vector<std::string> app_places;
+    struct table
+    {
+        std::string where;
+        std::vector<file_entry> entries;
+    };
+    std::vector<table> history;             // of [[history]]
     std::optional<config_problem> problem;  // not TOML, too large, unreadable
 };
 

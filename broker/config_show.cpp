@@ -1,6 +1,8 @@
 // Settings as text: what `fulmar config show` prints and what docs/operations.md lists.
 #include "broker/config.hpp"
 
+#include "broker/config_apps.hpp"
+#include "broker/config_history.hpp"
 #include "broker/config_value.hpp"
 
 #include <algorithm>
@@ -9,7 +11,6 @@
 #include <type_traits>
 
 namespace fulmar::broker {
-namespace {
 
 std::string toml_text(std::string_view text)
 {
@@ -21,6 +22,8 @@ std::string toml_text(std::string_view text)
     }
     return out += '"';
 }
+
+namespace {
 
 std::string unit_text(std::uint64_t value, setting_unit unit, bool milliseconds)
 {
@@ -118,29 +121,40 @@ std::string setting_row::environment_name() const
     return name;
 }
 
-std::string setting_row::type_name() const
+std::string field_type(setting_row const& rules, setting_field const& of)
 {
-    settings defaults;
-    auto const where = field(defaults);
-    if (auto const words = choices_of(where); !words.empty()) {
+    if (auto const words = choices_of(of); !words.empty()) {
         std::string all;
         for (auto const word : words)
             all.append(all.empty() ? "" : " | ").append(word);
         return all;
     }
-    if (std::holds_alternative<bool*>(where))
+    if (std::holds_alternative<bool*>(of))
         return "true | false";
-    if (std::holds_alternative<std::string*>(where))
+    if (std::holds_alternative<std::string*>(of))
         return "text";
-    if (std::holds_alternative<std::vector<std::string>*>(where))
+    if (std::holds_alternative<std::vector<std::string>*>(of))
         return "list of texts";
-    return unit == setting_unit::bytes ? "size" : unit == setting_unit::seconds ? "time" : "number";
+    return rules.unit == setting_unit::bytes ? "size" : rules.unit == setting_unit::seconds ? "time" : "number";
+}
+
+std::string field_range(setting_row const& rules, setting_field const& of) { return range_text(rules, of); }
+
+std::string setting_row::type_name() const
+{
+    settings defaults;
+    return field_type(*this, field(defaults));
 }
 
 std::string setting_text(setting_row const& row, settings const& from)
 {
     // The table hands out writable places; they are only read here.
-    return std::visit(renderer{row}, row.field(const_cast<settings&>(from)));
+    return field_text(row, row.field(const_cast<settings&>(from)));
+}
+
+std::string field_text(setting_row const& rules, setting_field const& from)
+{
+    return std::visit(renderer{rules}, from);
 }
 
 std::string show_configuration(configuration const& c)
@@ -158,14 +172,8 @@ std::string show_configuration(configuration const& c)
         line.append(line.size() < 44 ? 44 - line.size() : 1, ' ');
         out.append(line).append("# ").append(c.origins[i]).append("\n");
     }
-    for (auto const& app : c.values.apps)
-        out.append("\n[[apps]]  # ")
-            .append(c.apps_origin)
-            .append("\nid = ")
-            .append(toml_text(app.id))
-            .append("\nkey = ")
-            .append(toml_text(app.key))
-            .append("\nsecret = \"(hidden)\"\n");
+    out += show_apps(c);
+    out += show_history(c);
     return out;
 }
 

@@ -56,6 +56,12 @@ struct choice_names<log_format>
     static constexpr std::array<std::string_view, 2> words{"text", "json"};
 };
 
+template <>
+struct choice_names<termination>
+{
+    static constexpr std::array<std::string_view, 2> words{"refuse", "reconnect"};
+};
+
 std::optional<std::uint64_t> parse_with_units(std::string_view text, std::span<unit_name const> units,
                                               std::uint64_t bare) noexcept
 {
@@ -307,7 +313,12 @@ std::string duration_text(std::uint64_t milliseconds) { return with_largest_unit
 
 std::optional<value_fault> assign_setting(setting_row const& row, raw_value const& value, settings& to)
 {
-    return std::visit(assigner{row, value}, row.field(to));
+    return assign_value(row, value, row.field(to));
+}
+
+std::optional<value_fault> assign_value(setting_row const& rules, raw_value const& value, setting_field const& to)
+{
+    return std::visit(assigner{rules, value}, to);
 }
 
 std::string_view nearest_word(std::string_view word, std::vector<std::string_view> const& known)

@@ -41,6 +41,9 @@ struct value_fault
 
 // Gives `value` to the field of `row` in `to`; on a fault the field is unchanged.
 [[nodiscard]] std::optional<value_fault> assign_setting(setting_row const& row, raw_value const& value, settings& to);
+// The same for a field that is no setting of its own; unit and range are those of `rules`.
+[[nodiscard]] std::optional<value_fault> assign_value(setting_row const& rules, raw_value const& value,
+                                                      setting_field const& to);
 
 // The nearest of `known` to a misspelt `word`; empty if none is near.
 [[nodiscard]] std::string_view nearest_word(std::string_view word, std::vector<std::string_view> const& known);

@@ -1,29 +1,38 @@
 #include "broker/delivery_plan.hpp"
 
 #include <algorithm>
+#include <unordered_map>
 
 namespace fulmar::broker {
 
-delivery_plan& plan_cache::find(interest_table& interests, app_id app, std::string_view topic, std::uint64_t generation,
+delivery_plan& plan_cache::obtain(topic_plans& topics, hashed_topic const& topic)
+{
+    auto place = topics.by_topic.find(
+        topic.hash, [&](probe_table::ref candidate) { return topics.plans[candidate - 1]->topic == topic.text; });
+    if (place == 0) {
+        topics.plans.push_back(std::make_unique<planned>(planned{std::string{topic.text}, {}}));
+        place = static_cast<probe_table::ref>(topics.plans.size());
+        topics.by_topic.insert(topic.hash, place);
+    }
+    return topics.plans[place - 1]->plan;
+}
+
+delivery_plan& plan_cache::find(interest_table& interests, hashed_topic const& topic, std::uint64_t generation,
                                 bool& hit)
 {
-    auto const index = static_cast<std::size_t>(app);
+    auto const index = static_cast<std::size_t>(topic.app);
     if (index >= apps_.size())
         apps_.resize(index + 1);
-    auto& topics = apps_[index];
-    auto place = topics.find(topic);
-    hit = place != topics.end() && place->second.generation == generation;
+    auto& plan = obtain(apps_[index], topic);
+    hit = plan.generation == generation;
     if (hit)
-        return place->second;
-    if (place == topics.end()) {
-        place = topics.emplace(std::string{topic}, delivery_plan{}).first;
+        return plan;
+    if (plan.generation == 0)
         ++plans_;
-    }
-    auto& plan = place->second;
     receivers_ -= plan.receiver_count;
     plan = delivery_plan{};
     plan.generation = generation;
-    build(interests, app, topic, plan);
+    build(interests, topic.app, topic.text, plan);
     receivers_ += plan.receiver_count;
     return plan;
 }
@@ -40,13 +49,12 @@ namespace {
 
 void merge(matched_subscription& into, local_subscription const& local, bool first)
 {
-    auto const& options = local.options;
-    into.level = first ? options.level : std::max(into.level, options.level);
-    into.no_local = into.no_local && options.no_local;
-    into.retain_as_published = into.retain_as_published || options.retain_as_published;
-    into.durable_level = into.durable_level || (local.durable && options.level != qos::at_most_once);
-    if (options.identifier != 0)
-        into.identifiers.push_back(options.identifier);
+    into.level = first ? local.level : std::max(into.level, local.level);
+    into.no_local = into.no_local && local.no_local;
+    into.retain_as_published = into.retain_as_published || local.retain_as_published;
+    into.durable_level = into.durable_level || local.logged;
+    if (local.identifier != 0)
+        into.identifiers.push_back(local.identifier);
 }
 
 }  // namespace
@@ -57,13 +65,15 @@ void plan_cache::build(interest_table& interests, app_id app, std::string_view t
     std::unordered_map<subscriber*, std::size_t> places;  // used from the second filter with subscribers on
     bool one_filter = true;
     interests.for_each_match(app, topic, [&](filter_interest& entry) {
-        plan.other_shards |= entry.other_shards[static_cast<std::size_t>(interest_kind::live)];
+        plan.other_shards |= entry.shards(interest_kind::live);
         if (entry.logged())
             plan.logged_for.push_back(hash_filter(app, entry.filter));
-        for (auto const& group : entry.groups) {
-            plan.shared.push_back(group);
-            if (group.durable)
-                plan.logged_for.push_back(group.id);
+        if (entry.outside != nullptr) {
+            for (auto const& group : entry.outside->groups) {
+                plan.shared.push_back(group);
+                if (group.durable)
+                    plan.logged_for.push_back(group.id);
+            }
         }
         if (entry.locals.empty())
             return;

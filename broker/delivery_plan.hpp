@@ -3,15 +3,14 @@
 // Owner:    broker::router.
 // Threads:  shard-owned.
 // Limits:   plans_max topics and receivers_max receivers over all plans; beyond that everything is forgotten.
-// Cost:     a hit is one hash look-up.
+// Cost:     a hit is one look-up by the hash that the message carries.
 #pragma once
 
-#include "broker/fast_hash.hpp"
 #include "broker/interest.hpp"
+#include "broker/probe_table.hpp"
 
 #include <memory>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 namespace fulmar::broker {
@@ -56,25 +55,44 @@ public:
     static constexpr std::size_t plans_max = 16'384;
     static constexpr std::size_t receivers_max = 2'000'000;
 
-    // The plan for `topic` under `generation`; `hit` says whether it was known.
+    // The plan for `topic` under `generation`; `hit` says whether it was known. Valid until trim.
     [[nodiscard]] delivery_plan& find(interest_table& interests, app_id app, std::string_view topic,
-                                      std::uint64_t generation, bool& hit);
+                                      std::uint64_t generation, bool& hit)
+    {
+        return find(interests, {app, topic, topic_hash_of(topic)}, generation, hit);
+    }
+    [[nodiscard]] delivery_plan& find(interest_table& interests, message const& m, std::uint64_t generation, bool& hit)
+    {
+        return find(interests, {m.app, m.topic(), m.topic_hash()}, generation, hit);
+    }
     // Forgets everything if it has grown too large. Not while a plan is in use.
     void trim();
 
 private:
-    struct text_hash
+    struct hashed_topic
     {
-        using is_transparent = void;
-        std::size_t operator()(std::string_view text) const noexcept { return fast_hash(text, seed); }
-        std::uint64_t seed = random_seed();
+        app_id app;
+        std::string_view text;
+        std::uint64_t hash;
     };
-    using topic_map = std::unordered_map<std::string, delivery_plan, text_hash, std::equal_to<>>;
+    struct planned
+    {
+        std::string topic;
+        delivery_plan plan;
+    };
+    struct topic_plans
+    {
+        probe_table by_topic;  // -> its place in `plans`, from 1
+        std::vector<std::unique_ptr<planned>> plans;
+    };
 
+    [[nodiscard]] delivery_plan& find(interest_table& interests, hashed_topic const& topic, std::uint64_t generation,
+                                      bool& hit);
+    [[nodiscard]] static delivery_plan& obtain(topic_plans& topics, hashed_topic const& topic);
     static void build(interest_table& interests, app_id app, std::string_view topic, delivery_plan& plan);
     static void add_receiver(delivery_plan& plan, receiver&& r);
 
-    std::vector<topic_map> apps_;
+    std::vector<topic_plans> apps_;
     std::size_t plans_ = 0;
     std::size_t receivers_ = 0;
 };

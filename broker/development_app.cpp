@@ -1,6 +1,6 @@
 #include "broker/development_app.hpp"
 
-#include "broker/config_file.hpp"
+#include "broker/config_apps.hpp"
 
 #include <array>
 #include <cerrno>
@@ -41,24 +41,20 @@ error_code write_new_file(std::string const& path, std::string_view text)
     return error;
 }
 
-result<app_settings> read_app(std::string const& path)
+result<app> read_app(std::string const& path)
 {
     auto const read = read_config_file(path);
-    app_settings app;
-    for (auto const& entry : read.apps) {
-        auto const* text = std::get_if<std::string>(&entry.value);
-        if (text == nullptr)
-            continue;
-        (entry.key == "id" ? app.id : entry.key == "key" ? app.key : app.secret) = *text;
-    }
-    if (read.problem || read.app_count != 1 || app.id.empty() || app.key.empty() || app.secret.empty())
+    configuration found;
+    read_apps(read, found);
+    if (read.problem || !found.usable() || found.values.apps.size() != 1)
         return make_error_code(errc::bad_credentials);
-    return app;
+    found.values.apps.front().client_events = true;
+    return std::move(found.values.apps.front());
 }
 
 }  // namespace
 
-result<app_settings> development_app(std::string const& data_dir)
+result<app> development_app(std::string const& data_dir)
 {
     auto const path = data_dir + "/development-app.toml";
     struct stat found = {};
@@ -72,14 +68,17 @@ result<app_settings> development_app(std::string const& data_dir)
     auto secret = random_hex(20);
     if (!key || !secret)
         return key ? secret.error() : key.error();
-    app_settings app{"development", *key, *secret};
+    app made;
+    made.name = "development";
+    made.keys.push_back({*key, *secret});
+    made.client_events = true;
     auto const text =
         "# Generated for development. Configure [[apps]] to use your own, or delete this file to get another.\n"
         "[[apps]]\nid = \"" +
-        app.id + "\"\nkey = \"" + app.key + "\"\nsecret = \"" + app.secret + "\"\n";
+        made.name + "\"\nkey = \"" + *key + "\"\nsecret = \"" + *secret + "\"\n";
     if (auto const error = write_new_file(path, text))
         return error;
-    return app;
+    return made;
 }
 
 }  // namespace fulmar::broker

@@ -12,6 +12,6 @@ namespace fulmar::broker {
 
 // The app in <data_dir>/development-app.toml; created with a random key and secret, readable by its owner only (0600),
 // if it is not there. Fails with the system's error; with errc::bad_credentials if the file is not what was written.
-[[nodiscard]] result<app_settings> development_app(std::string const& data_dir);
+[[nodiscard]] result<app> development_app(std::string const& data_dir);
 
 }  // namespace fulmar::broker

@@ -21,6 +21,12 @@ bool filter_interest::remove(subscriber const* who) noexcept
     return true;
 }
 
+void filter_interest::drop_outside_if_unused() noexcept
+{
+    if (outside != nullptr && !outside->wanted() && outside->announcement[0] == 0 && outside->announcement[1] == 0)
+        outside.reset();
+}
+
 filter_interest& interest_table::obtain(app_id app, std::string_view filter)
 {
     if (auto* const known = find(app, filter))

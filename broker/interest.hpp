@@ -7,22 +7,38 @@
 // Cost:     match is topic_tree::match; everything else is one look-up.
 #pragma once
 
+#include "broker/compact_list.hpp"
 #include "broker/fifo.hpp"
 #include "broker/subscriber.hpp"
 #include "broker/topic.hpp"
 #include "broker/topic_tree.hpp"
 
 #include <array>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace fulmar::broker {
 
 struct local_subscription
 {
-    subscriber* who = nullptr;
-    subscription_options options;
-    bool durable = false;  // QoS >= 1 messages come through the log
+    local_subscription(subscriber& by, subscription_options const& options, bool lasting)
+        : who{&by},
+          identifier{options.identifier},
+          level{options.level},
+          no_local{options.no_local},
+          retain_as_published{options.retain_as_published},
+          logged{lasting && options.level != qos::at_most_once}
+    {
+    }
+
+    subscriber* who;
+    std::uint32_t identifier;
+    qos level;
+    bool no_local;
+    bool retain_as_published;
+    bool logged;  // QoS >= 1 messages come through the log
 };
 
 struct group_interest
@@ -35,23 +51,39 @@ struct group_interest
 
 enum class interest_kind : std::uint8_t { live = 0, durable = 1 };
 
+// What other shards and shared subscriptions have to do with a filter: most filters of most brokers know nothing of it.
+struct outside_interest
+{
+    fifo<group_interest> groups;
+    std::array<std::uint64_t, 2> shards{};        // masks by interest_kind
+    std::array<std::uint32_t, 2> announcement{};  // by kind: not yet confirmed by all shards; 0 = confirmed
+
+    [[nodiscard]] bool wanted() const noexcept { return !groups.empty() || shards[0] != 0 || shards[1] != 0; }
+};
+
 struct filter_interest
 {
     app_id app = default_app;
+    std::uint32_t durable_here = 0;  // durable interests of this shard, connected or not
     std::string filter;
-    std::vector<local_subscription> locals;
-    fifo<group_interest> groups;                  // rarely any: one pointer
-    std::array<std::uint64_t, 2> other_shards{};  // masks by interest_kind
-    std::uint32_t durable_here = 0;               // durable interests of this shard, connected or not
-    std::array<std::uint32_t, 2> announcement{};  // by kind: not yet confirmed by all shards; 0 = confirmed
+    compact_list<local_subscription> locals;
+    std::unique_ptr<outside_interest> outside;  // null: none
 
-    [[nodiscard]] bool logged() const noexcept
+    [[nodiscard]] outside_interest& obtain_outside()
     {
-        return durable_here != 0 || other_shards[static_cast<std::size_t>(interest_kind::durable)] != 0;
+        if (outside == nullptr)
+            outside = std::make_unique<outside_interest>();
+        return *outside;
     }
+    void drop_outside_if_unused() noexcept;
+    [[nodiscard]] std::uint64_t shards(interest_kind kind) const noexcept
+    {
+        return outside == nullptr ? 0 : outside->shards[static_cast<std::size_t>(kind)];
+    }
+    [[nodiscard]] bool logged() const noexcept { return durable_here != 0 || shards(interest_kind::durable) != 0; }
     [[nodiscard]] bool unused() const noexcept
     {
-        return locals.empty() && groups.empty() && durable_here == 0 && other_shards[0] == 0 && other_shards[1] == 0;
+        return locals.empty() && durable_here == 0 && (outside == nullptr || !outside->wanted());
     }
     [[nodiscard]] local_subscription* find(subscriber const* who) noexcept;
     bool remove(subscriber const* who) noexcept;
@@ -74,6 +106,19 @@ public:
         trees_[tree].match(topic, matched_);
         for (auto const index : matched_)
             visit(*entries_[index]);
+    }
+
+    // Visits up to `budget` entries of all apps, in no particular order.
+    template <class Function>
+    void for_each(std::size_t budget, Function visit) const
+    {
+        for (auto const& entry : entries_) {
+            if (entry == nullptr)
+                continue;
+            if (budget-- == 0)
+                return;
+            visit(std::as_const(*entry));
+        }
     }
 
 private:

@@ -1,5 +1,8 @@
 // The command line: arguments, configuration, exit codes, and nothing else.
+#include "bench/load/run.hpp"
 #include "broker/config.hpp"
+#include "broker/config_apps.hpp"
+#include "broker/doctor.hpp"
 #include "broker/server.hpp"
 #include "frontends/auth/password_file.hpp"
 #include "frontends/auth/password_prompt.hpp"
@@ -10,6 +13,7 @@
 #include <exception>
 #include <iostream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <sys/stat.h>
@@ -29,6 +33,8 @@ constexpr char const* help_footer = R"(Examples:
   fulmar config show --config fulmar.toml        effective values and where each came from
   fulmar user add alice --password-file users    asks for the password
   fulmar store check --data-dir ./fulmar-data    with the broker stopped
+  fulmar doctor --config fulmar.toml             is this machine set up for it?
+  fulmar bench fanout --pid $(pidof fulmar)      measures this broker, or another one, and checks every delivery
 
 Settings: defaults, then the file, then the environment, then flags; the last one decides.
 Signals:  SIGTERM, SIGINT drain and stop. SIGHUP reads password and ACL files, certificates and the log level again.
@@ -255,6 +261,16 @@ int run_store(config_arguments const& arguments, bool repair)
     return code(sound ? exit_code::success : exit_code::store);
 }
 
+int run_doctor(config_arguments const& arguments, bool json)
+{
+    auto const loaded = load(arguments);
+    if (!loaded.usable())
+        return code(exit_code::configuration);
+    auto const findings = broker::check_machine(broker::probe_machine(loaded.values), loaded.values);
+    std::fputs((json ? broker::doctor_json(findings) : broker::doctor_table(findings)).c_str(), stdout);
+    return code(broker::fit_to_run(findings) ? exit_code::success : exit_code::failure);
+}
+
 // --- the whole -------------------------------------------------------------------------------------
 
 // What every command fills in; outlives the parsing.
@@ -263,6 +279,7 @@ struct command_line
     serve_arguments serving;
     config_arguments configured;
     user_arguments users;
+    bool json = false;
     int result = 0;
 };
 
@@ -286,8 +303,8 @@ void add_config_commands(CLI::App& app, command_line& line)
     auto& show = *config.add_subcommand("show", "Print the effective values and where each came from");
     add_config_options(show, line.configured);
     show.callback([&line] { line.result = run_config_show(line.configured); });
-    config.add_subcommand("reference", "Print the table of all settings (Markdown)")->callback([] {
-        std::fputs(broker::settings_reference().c_str(), stdout);
+    config.add_subcommand("reference", "Print the tables of all settings (Markdown)")->callback([] {
+        std::fputs((broker::settings_reference() + "\n" + broker::apps_reference()).c_str(), stdout);
     });
 }
 
@@ -313,8 +330,19 @@ void add_store_commands(CLI::App& app, command_line& line)
     repair.callback([&line] { line.result = run_store(line.configured, true); });
 }
 
+void add_doctor_command(CLI::App& app, command_line& line)
+{
+    auto& command = *app.add_subcommand("doctor", "Check whether this machine fits the configuration");
+    add_config_options(command, line.configured);
+    command.add_flag("--json", line.json, "Print the findings as one JSON object");
+    command.footer("Says what to set. Exit codes: 0 nothing has to change (warnings aside), 1 something has to.");
+    command.callback([&line] { line.result = run_doctor(line.configured, line.json); });
+}
+
 int run(int argc, char** argv)
 {
+    if (argc >= 2 && std::string_view{argv[1]} == "bench")  // has a command line of its own
+        return load::run(argc - 1, argv + 1, "fulmar bench");
     CLI::App app{"Fulmar: a self-hosted realtime message broker that never loses an acknowledged message."};
     app.name("fulmar");
     app.footer(help_footer);
@@ -325,6 +353,8 @@ int run(int argc, char** argv)
     add_config_commands(app, line);
     add_user_commands(app, line);
     add_store_commands(app, line);
+    add_doctor_command(app, line);
+    app.add_subcommand("bench", "Measure a broker; see fulmar bench --help");
     app.add_subcommand("version", "Print the version")->callback([] { std::printf("fulmar %s\n", FULMAR_VERSION); });
     try {
         app.parse(argc, argv);

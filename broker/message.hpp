@@ -4,7 +4,7 @@
 // Owner:    shared; whoever holds a message_ptr. Built by a front-end through message::make.
 // Threads:  immutable, so any.
 // Limits:   none of its own; the protocol checks sizes before it builds one.
-// Cost:     two allocations (three with properties or an event name).
+// Cost:     one allocation (message_pool.hpp), which holds the counters, the fields and the bytes; one more with properties.
 #pragma once
 
 #include "broker/clock.hpp"
@@ -39,6 +39,9 @@ struct message_properties
     friend bool operator==(message_properties const&, message_properties const&) = default;
 };
 
+// What message::topic_hash gives for this topic: the same on every shard of this process, another in the next one.
+[[nodiscard]] std::uint64_t topic_hash_of(std::string_view topic) noexcept;
+
 // The fields of a message before it is frozen.
 struct message_fields
 {
@@ -56,20 +59,27 @@ struct message_fields
 
 class message
 {
-public:
-    explicit message(message_fields&& fields);
-
-    [[nodiscard]] static std::shared_ptr<message const> make(message_fields&& fields)
+    class from_make  // only make() can say it: the bytes must follow the object
     {
-        return std::make_shared<message const>(std::move(fields));
-    }
+        friend class message;
+        from_make() = default;
+    };
 
-    [[nodiscard]] std::string_view topic() const noexcept { return {bytes_.data(), topic_size_}; }
-    [[nodiscard]] std::string_view payload() const noexcept { return {bytes_.data() + topic_size_, payload_size_}; }
+public:
+    message(message_fields&& fields, from_make);
+    message(message const&) = delete;
+    message& operator=(message const&) = delete;
+
+    [[nodiscard]] static std::shared_ptr<message const> make(message_fields&& fields);
+
+    [[nodiscard]] std::string_view topic() const noexcept { return {bytes(), topic_size_}; }
+    [[nodiscard]] std::string_view payload() const noexcept { return {bytes() + topic_size_, payload_size_}; }
     [[nodiscard]] std::string_view event() const noexcept
     {
-        return std::string_view{bytes_}.substr(topic_size_ + payload_size_);
+        return {bytes() + topic_size_ + payload_size_, event_size_};
     }
+    // For tables in memory.
+    [[nodiscard]] std::uint64_t topic_hash() const noexcept { return topic_hash_; }
 
     app_id const app;
     qos const level;
@@ -85,12 +95,18 @@ public:
     [[nodiscard]] std::optional<std::uint32_t> seconds_left(wall_ms now) const noexcept;
 
     // Bytes this message holds, for limits.
-    [[nodiscard]] std::size_t footprint() const noexcept { return sizeof(message) + bytes_.capacity(); }
+    [[nodiscard]] std::size_t footprint() const noexcept
+    {
+        return sizeof(message) + topic_size_ + payload_size_ + event_size_;
+    }
 
 private:
+    [[nodiscard]] char const* bytes() const noexcept { return reinterpret_cast<char const*>(this + 1); }
+
+    std::uint64_t topic_hash_;
     std::uint32_t topic_size_;
     std::uint32_t payload_size_;
-    std::string bytes_;  // topic, payload, event: one allocation
+    std::uint32_t event_size_;
 };
 
 using message_ptr = std::shared_ptr<message const>;

@@ -1,6 +1,8 @@
 #include "broker/node.hpp"
 
 #include "broker/log.hpp"
+#include "broker/node_http.hpp"
+#include "broker/node_pusher.hpp"
 #include "broker/router.hpp"
 #include "broker/server.hpp"
 #include "broker/session_directory.hpp"
@@ -37,6 +39,7 @@ namespace {
     made.wal_bytes_max = s.storage.wal_bytes_max;
     made.min_free_bytes = s.storage.min_free_bytes;
     made.readers = s.storage.readers;
+    made.history_ms = broker::history_hold_ms(s.history);
     made.maintenance_interval_ms = static_cast<std::uint32_t>(s.storage.maintenance_interval.count());
     return made;
 }
@@ -57,6 +60,9 @@ node::~node()
         store_->close();  // the shards are its listeners
     sys_.reset();
     fronts_.clear();
+    http_.reset();
+    if (pusher_)
+        pusher_->release();
     if (context_)
         context_->shards.clear();
 }
@@ -65,6 +71,7 @@ void node::build()
 {
     open_store();
     build_shards();
+    build_apps();
     restore();
     build_services();
     settle();
@@ -92,6 +99,19 @@ void node::build_shards()
         context_->shards.push_back(std::make_unique<broker::shard>(static_cast<broker::shard_id>(i), *context_));
 }
 
+void node::build_apps()
+{
+    std::string problem;
+    auto apps = number_configured_apps(settings_, problem);
+    if (!apps)
+        fail(exit_code::configuration, problem);
+    apps_ = std::make_unique<broker::apps_in_force>(std::move(apps));
+    pusher_ = std::make_unique<pusher_services>(*context_, *apps_);
+    auto const history = history_rules_of(settings_, *apps_->current());
+    for (auto& shard : context_->shards)
+        shard->routes().keep_history(history);
+}
+
 void node::restore()
 {
     auto& shards = context_->shards;
@@ -105,6 +125,7 @@ void node::restore()
         auto const key = broker::make_key(stored.record.app, stored.record.client_id);
         shard_of(broker::stable_hash(key)).sessions().restore(std::move(stored));
     };
+    sink.outbox = [&](broker::put_outbox_op&& row) { pusher_->restore(std::move(row)); };
     try {
         store_->recover(sink);
     } catch (std::exception const& problem) {
@@ -129,10 +150,12 @@ void node::settle()
 
 void node::start()
 {
+    http_->start();
     for (auto& shard : context_->shards) {
         shard->io().restart();
         threads_.emplace_back([&s = *shard] { s.run(); });
     }
+    pusher_->start();
     admin_->set_ready();
 }
 
@@ -171,6 +194,16 @@ std::size_t node::open_connections()
     return count;
 }
 
+// Those who come back at once are told one after the other.
+void node::drain_pusher()
+{
+    auto const window = pusher_->drain_window();
+    on_every_shard([&](std::size_t i) { pusher_->drain(*context_->shards[i], window); });
+    auto const deadline = std::chrono::steady_clock::now() + window + 100ms;
+    while (pusher_->open_connections() != 0 && std::chrono::steady_clock::now() < deadline)
+        std::this_thread::sleep_for(5ms);
+}
+
 void node::drain(std::chrono::milliseconds patience)
 {
     auto const deadline = std::chrono::steady_clock::now() + patience;
@@ -180,34 +213,53 @@ void node::drain(std::chrono::milliseconds patience)
         for (auto& listener : fronts_[i].listeners)
             listener->stop();
         context_->shards[i]->sessions().drain();
-        fronts_[i].connections->close_all();
+        http_->close_streams(static_cast<broker::shard_id>(i));
     });
+    drain_pusher();
+    on_every_shard([&](std::size_t i) { fronts_[i].connections->close_all(); });
     while (open_connections() != 0 && std::chrono::steady_clock::now() < deadline)
         std::this_thread::sleep_for(5ms);
     on_every_shard([&](std::size_t i) { fronts_[i].connections->abort_all(); });
     on_every_shard([](std::size_t) {});  // what ending connections left to store is submitted at the end of that turn
     stop_threads();
+    pusher_->stop();
     settle();
     store_->close();
+}
+
+void node::reload_apps(broker::settings const& fresh)
+{
+    std::string problem;
+    auto apps = number_configured_apps(fresh, problem);
+    if (!apps)
+        return broker::log_error("apps not reloaded; the old ones stay in force", {{"problem", problem}});
+    auto const count = apps->apps().size();
+    apps_->replace(std::move(apps));
+    broker::log_info("apps reloaded", {{"apps", count}});
 }
 
 void node::reload()
 {
     std::string problems;
     if (settings_.run.reread) {
-        if (auto const fresh = settings_.run.reread(problems))
+        if (auto const fresh = settings_.run.reread(problems)) {
             broker::set_log_level(fresh->log.level);
-        else
+            reload_apps(*fresh);
+        } else
             broker::log_error("configuration not reloaded", {{"problem", problems}});
     }
+    if (auto const refused = http_->reload())
+        broker::log_error("keys of tokens not reloaded; the old ones stay in force", {{"problem", *refused}});
     std::string problem;
     if (auto const refused = authenticator_->reload()) {
         broker::log_error("password and access rules not reloaded; the old ones stay in force",
                           {{"problem", *refused}});
     } else {
-        ++mqtt_->rules_generation;
         broker::log_info("password and access rules reloaded");
     }
+    ++mqtt_->rules_generation;
+    // Who listens comes back and is asked again who it is and what it may.
+    on_every_shard([this](std::size_t i) { http_->close_streams(static_cast<broker::shard_id>(i)); });
     if (tls_) {
         if (tls_->reload(problem))
             broker::log_error("certificates not reloaded; the old ones stay in use", {{"problem", problem}});

@@ -4,6 +4,7 @@
 // Threads:  built and destroyed on the main thread; each shard runs on its own thread between start and stop.
 #pragma once
 
+#include "broker/app_registry.hpp"
 #include "broker/retained_index.hpp"
 #include "broker/settings.hpp"
 #include "broker/shard.hpp"
@@ -31,6 +32,9 @@ class sys_topics;
 
 namespace fulmar {
 
+class http_services;
+class pusher_services;
+
 // Something that prevents the start; `main` prints it and exits with the code.
 struct start_failure
 {
@@ -49,7 +53,7 @@ public:
     void start();  // one thread per shard
     // Stops accepting, tells the clients, flushes, stores; returns when everything has stopped or `patience` is over.
     void drain(std::chrono::milliseconds patience);
-    // SIGHUP: passwords, access rules, certificates, log level. What cannot be read stays as it was and is reported.
+    // SIGHUP: apps, passwords, access rules, certificates, log level. What cannot be read stays as it was and is reported.
     void reload();
 
     struct bound_listener
@@ -71,12 +75,15 @@ private:
     void build_shards();
     void restore();
     void settle();
+    void build_apps();
     void build_services();
     void build_admin();
     void add_mqtt_routes();
     void listen(std::string const& name, broker::listener_settings const& where,
                 std::shared_ptr<net::service const> what, bool every_shard);
     [[nodiscard]] std::shared_ptr<net::service> make_service(net::protocol_factory factory, bool secure);
+    void reload_apps(broker::settings const& fresh);
+    void drain_pusher();
     void stop_threads();
     void on_every_shard(std::function<void(std::size_t)> work);
     [[nodiscard]] std::size_t open_connections();
@@ -85,8 +92,11 @@ private:
     broker::system_clock clock_;
     std::unique_ptr<storage::durable_store> store_;
     broker::retained_index retained_;
+    std::unique_ptr<broker::apps_in_force> apps_;
+    std::unique_ptr<pusher_services> pusher_;  // ends after the shards: their last letters may lead to it
     std::unique_ptr<broker::node_context> context_;
     std::unique_ptr<auth::file_authenticator> authenticator_;
+    std::unique_ptr<http_services> http_;
     mqtt::publish_variants variants_;
     std::unique_ptr<mqtt::frontend_context> mqtt_;
     net::http_router routes_;

@@ -1,7 +1,9 @@
 // What the broker speaks and where it listens.
 #include "broker/log.hpp"
 #include "broker/node.hpp"
+#include "broker/node_http.hpp"
 #include "broker/node_metrics.hpp"
+#include "broker/node_pusher.hpp"
 #include "broker/server.hpp"
 #include "frontends/admin/admin_frontend.hpp"
 #include "frontends/admin/sys_topics.hpp"
@@ -62,6 +64,7 @@ void node::build_services()
     raise_descriptor_limit();
     try {
         authenticator_ = std::make_unique<auth::file_authenticator>(auth::options_from(settings_));
+        http_ = std::make_unique<http_services>(*context_, *apps_, *authenticator_, settings_);
     } catch (std::exception const& problem) {
         fail(exit_code::configuration, problem.what());
     }
@@ -69,7 +72,7 @@ void node::build_services()
     // Holds an atomic and has no constructor: make_unique cannot build it.
     // NOLINTNEXTLINE(modernize-make-unique)
     mqtt_.reset(new mqtt::frontend_context{
-        mqtt_settings_of(settings_), *authenticator_, variants_,
+        mqtt_settings_of(settings_), http_->authenticator(), variants_,
         [bad_peers](net::peer const& who, std::string_view what) {
             (*bad_peers)(broker::log_level::warning, {{"peer", who.address}, {"port", who.port}, {"reason", what}});
         }});
@@ -95,6 +98,8 @@ void node::build_services()
     auto const mqtt_protocol = [this](net::wire& wire) { return mqtt::make_protocol(*mqtt_, wire); };
     http_settings_.backlog_bytes_max = settings_.limits.outbox_bytes;
     add_mqtt_routes();
+    pusher_->add_routes(routes_);
+    http_->add_routes(routes_);
     if (settings_.run.conformance)
         net::add_conformance_routes(routes_);
     auto const http_protocol = [this](net::wire& wire) {
@@ -162,6 +167,8 @@ void node::build_admin()
     options.loopback_only = broker::is_loopback(where.address);
     admin_ = std::make_unique<admin::admin_frontend>(*context_, options);
     admin_->add_source([this](admin::metric_writer& out) { write_store_metrics(*store_, out); });
+    admin_->add_source([this](admin::metric_writer& out) { pusher_->write_metrics(out); });
+    admin_->add_source([this](admin::metric_writer& out) { http_->write_metrics(out); });
     auto const protocol = [this](net::wire& wire) { return admin_->make_protocol(wire); };
     auto what = make_service(protocol, false);
     what->proxies.reset();

@@ -45,7 +45,7 @@ void queue_cursor::stop()
     waiting_bytes_ = 0;
     state_ = state::stopped;
     reading_ = joining_ = false;
-    alive_ = std::make_shared<int>(0);
+    alive_.reset();
 }
 
 log_sequence queue_cursor::consumed() const
@@ -123,6 +123,8 @@ void queue_cursor::read()
     request.include_expired = true;
     request.newest_max = first_page_ ? home_->limit().session_queue_messages : 0;
     first_page_ = false;
+    if (!alive_)
+        alive_ = std::make_shared<int>(0);
     home_->read(std::move(request), [this, alive = std::weak_ptr<int>{alive_}](queue_page&& page) {
         if (!alive.expired())
             on_page(std::move(page));

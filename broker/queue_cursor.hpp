@@ -81,7 +81,7 @@ private:
     fifo<logged_message> waiting_;
     fifo<logged_message> joined_;
     std::size_t waiting_bytes_ = 0;
-    std::shared_ptr<int> alive_ = std::make_shared<int>(0);  // a page may arrive after the owner has gone
+    std::shared_ptr<int> alive_;  // made by the first read: its page may arrive after the owner has gone
 };
 
 }  // namespace fulmar::broker

@@ -18,7 +18,7 @@ void router::changed() noexcept { ++impl_->generation; }
 delivery_plan& router::impl::plan_for(message const& m)
 {
     bool hit = false;
-    auto& plan = plans.find(interests, m.app, m.topic(), generation, hit);
+    auto& plan = plans.find(interests, m, generation, hit);
     (hit ? home.metrics().plan_hits : home.metrics().plan_misses).add();
     return plan;
 }
@@ -35,9 +35,9 @@ void settle(shard& home, router::publish_request const& request, publish_outcome
 
 }  // namespace
 
-error_code router::impl::admit(message const& m, delivery_plan const& plan, bool remembers_id) const
+error_code router::impl::admit(message const& m, bool logged, bool remembers_id) const
 {
-    auto const wants_store = m.retain || remembers_id || (m.level != qos::at_most_once && !plan.logged_for.empty());
+    auto const wants_store = m.retain || remembers_id || logged;
     if (!wants_store || m.level == qos::at_most_once)
         return {};
     auto const state = home.node().store.state();
@@ -59,26 +59,33 @@ void router::publish(publish_request request)
     auto const& m = request.message;
     auto& plan = impl_->plan_for(*m);
     auto const matched = plan.matched();
-    if (auto const error = impl_->admit(*m, plan, request.received_id != 0)) {
+    publish_op op;
+    if (m->level != qos::at_most_once)
+        op.filters = plan.logged_for;
+    auto const kept = impl_->history && impl_->history->append_streams(m->app, m->topic(), op.filters);
+    if (auto const error = impl_->admit(*m, !op.filters.empty(), request.received_id != 0)) {
         home.metrics().publishes_refused.add();
         return settle(home, request, {error, matched, 0});
     }
-    publish_op op;
     op.received_by = request.received_by;
     op.received_id = request.received_id;
     op.retain = m->retain && impl_->retain(m);
-    if (m->level != qos::at_most_once)
-        op.filters = plan.logged_for;
     auto const to_store = op.retain || op.received_id != 0 || !op.filters.empty();
-    impl_->deliver(plan, m);
-    for (auto shards = plan.other_shards; shards != 0; shards &= shards - 1)
-        home.forward(static_cast<shard_id>(__builtin_ctzll(shards)), m);
+    impl_->deliver(plan, m, kept);
     impl_->route_shared(plan, m);
+    impl_->forward(plan.other_shards, to_store ? message_ptr{m} : std::move(request.message));
     if (!to_store)
         return settle(home, request, {{}, matched, 0});
     op.message = m;
-    if (m->level == qos::at_most_once)
-        return home.store({std::move(op)});
+    if (m->level == qos::at_most_once) {
+        settle(home, request, {{}, matched, 0});
+        if (!kept)
+            return home.store({std::move(op)});
+        return home.store({std::move(op)}, [&home](store_result const& stored) {
+            if (stored.error)
+                home.metrics().dropped[static_cast<std::size_t>(drop_reason::store_failed)].add();
+        });
+    }
     home.store({std::move(op)}, [&home, request, matched](store_result const& stored) {
         settle(home, request, {stored.error, matched, stored.sequence});
     });
@@ -98,10 +105,29 @@ bool router::impl::retain(message_ptr const& m)
     return !m->topic().starts_with("$SYS/");  // this process's own numbers: nothing to remember
 }
 
-void router::impl::deliver(delivery_plan& plan, message_ptr const& m)
+void router::keep_history(std::shared_ptr<history_rules const> rules)
+{
+    impl_->history = rules != nullptr && !rules->empty() ? std::move(rules) : nullptr;
+}
+
+history_rules const* router::history() const noexcept { return impl_->history.get(); }
+
+// Asked only when somebody of this shard gets such messages from the log.
+bool router::impl::keeps_history(delivery_plan const& plan, message const& m) const
+{
+    return history != nullptr &&
+           std::any_of(plan.groups.begin(), plan.groups.end(),
+                       [](run_group const& group) { return group.variant->history() != history_use::live; }) &&
+           history->find(m.app, m.topic()) != nullptr;
+}
+
+// `kept`: the topic keeps a history.
+void router::impl::deliver(delivery_plan& plan, message_ptr const& m, bool kept)
 {
     auto const reliable = m->level != qos::at_most_once;
     for (auto& group : plan.groups) {
+        if (kept && group.variant->history() != history_use::live)
+            continue;  // comes from the log, after the commit
         if (!reliable || group.lowered) {
             extend_run(group, *m);
             continue;
@@ -123,7 +149,7 @@ void router::impl::deliver_one(receiver const& to, message_ptr const& m)
     to.who->deliver(m, to.match);
 }
 
-void router::impl::extend_run(run_group& group, message const& m)
+frame_run& router::impl::run_of(run_group& group)
 {
     if (group.turn != turn || group.run->bytes.size() >= run_bytes_max) {
         group.run = &open_run();
@@ -131,7 +157,20 @@ void router::impl::extend_run(run_group& group, message const& m)
         for (auto const& to : group.receivers)
             to.who->take_run(*group.run, 0, 0);
     }
-    auto& run = *group.run;
+    return *group.run;
+}
+
+void router::impl::extend_run(run_group& group, logged_message const& item)
+{
+    auto& run = run_of(group);
+    group.variant->encode_logged(item, turn_wall(), run.bytes);
+    run.frame_ends.push_back(static_cast<std::uint32_t>(run.bytes.size()));
+    run.payload_bytes += item.message->payload().size();
+}
+
+void router::impl::extend_run(run_group& group, message const& m)
+{
+    auto& run = run_of(group);
     group.variant->encode(m, m.retain && group.retain_as_published, turn_wall(), run.bytes);
     run.frame_ends.push_back(static_cast<std::uint32_t>(run.bytes.size()));
     run.payload_bytes += m.payload().size();
@@ -142,6 +181,15 @@ frame_run& router::impl::open_run()
     if (runs_used == runs.size())
         runs.push_back(std::make_unique<frame_run>());
     return *runs[runs_used++];
+}
+
+// The last shard is given this shard's own reference: who drops the message counts it down where it is at hand.
+void router::impl::forward(std::uint64_t shards, message_ptr m)
+{
+    for (; shards != 0; shards &= shards - 1) {
+        auto const to = static_cast<shard_id>(__builtin_ctzll(shards));
+        home.forward(to, (shards & (shards - 1)) == 0 ? std::move(m) : m);
+    }
 }
 
 void router::impl::route_shared(delivery_plan const& plan, message_ptr const& m)
@@ -160,14 +208,34 @@ void router::impl::route_shared(delivery_plan const& plan, message_ptr const& m)
     }
 }
 
-void router::deliver_forwarded(message_ptr const& m) { impl_->deliver(impl_->plan_for(*m), m); }
+void router::deliver_forwarded(message_ptr const& m)
+{
+    auto& plan = impl_->plan_for(*m);
+    impl_->deliver(plan, m, impl_->keeps_history(plan, *m));
+}
+
+void router::impl::deliver_history(delivery_plan& plan, logged_message const& item)
+{
+    if (!keeps_history(plan, *item.message))
+        return;
+    for (auto& group : plan.groups) {
+        if (group.variant->history() == history_use::run)
+            extend_run(group, item);
+        else if (group.variant->history() == history_use::each)
+            for (auto const& to : group.receivers)
+                to.who->deliver_history(item);
+    }
+}
 
 void router::on_committed(std::vector<logged_message> const& batch)
 {
-    if (impl_->durable_subscriptions == 0 && impl_->durable_groups == 0)
+    if (impl_->durable_subscriptions == 0 && impl_->durable_groups == 0 && impl_->history == nullptr)
         return;
     for (auto const& item : batch) {
         auto& plan = impl_->plan_for(*item.message);
+        impl_->deliver_history(plan, item);
+        if (item.message->level == qos::at_most_once)
+            continue;  // logged as history only: the others had it when it was published
         for (auto const& to : plan.durable) {
             if (!to.match.no_local || item.message->publisher == 0 ||
                 item.message->publisher != to.who->publisher_hash())

@@ -15,12 +15,15 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace fulmar::broker {
 
 class shard;
 class session;
+class history_rules;
 struct group_ticket;
 
 class router
@@ -46,6 +49,22 @@ public:
     void subscribe(app_id app, subscriber& who, std::string_view filter, subscription_options const& options,
                    bool durable, std::function<void()> ready);
     void unsubscribe(app_id app, subscriber& who, std::string_view filter);
+
+    // Topics that keep a history, from now on. Before the shard runs.
+    void keep_history(std::shared_ptr<history_rules const> rules);
+    [[nodiscard]] history_rules const* history() const noexcept;  // null: no topic does
+
+    // What an administrator may look at. Subscribers of a topic on this shard, shared subscriptions counted once each.
+    [[nodiscard]] std::size_t subscribers(app_id app, std::string_view topic);
+    struct listed_filter
+    {
+        std::string filter;
+        std::size_t subscribers = 0;  // of this shard
+    };
+    // The filters with subscribers here, as many as `limit`, in order, of those that follow `after` and begin with `prefix`.
+    // Looks at no more than `budget` of them.
+    [[nodiscard]] std::vector<listed_filter> list_filters(app_id app, std::string_view prefix, std::string_view after,
+                                                          std::size_t limit, std::size_t budget) const;
 
     // A durable session that is not connected still wants its messages logged: interest without a subscriber.
     void add_durable_interest(app_id app, std::string_view filter, std::function<void()> ready);

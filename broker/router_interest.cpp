@@ -37,21 +37,27 @@ void router::impl::broadcast(std::function<void(router&)> apply, std::function<v
 
 void router::impl::announce(filter_interest& entry, interest_kind kind)
 {
+    if (home.node().shards.size() <= 1)
+        return;                                                     // nobody to tell
     last_announcement += last_announcement == 0xFFFF'FFFF ? 2 : 1;  // never 0
     auto const id = last_announcement;
-    entry.announcement[index_of(kind)] = id;
-    broadcast([from = home.id(), app = entry.app, filter = entry.filter,
-               kind](router& there) { there.impl_->apply_remote(from, app, filter, kind, true); },
-              [this, id, app = entry.app, filter = entry.filter, kind] {
-                  auto* const known = interests.find(app, filter);
-                  if (known != nullptr && known->announcement[index_of(kind)] == id)
-                      known->announcement[index_of(kind)] = 0;
-                  auto const waiters = unconfirmed.extract(id);
-                  if (waiters.empty())
-                      return;
-                  for (auto const& run : waiters.mapped())
-                      run();
-              });
+    entry.obtain_outside().announcement[index_of(kind)] = id;
+    broadcast(
+        [from = home.id(), app = entry.app, filter = entry.filter, kind](router& there) {
+            there.impl_->apply_remote(from, app, filter, kind, true);
+        },
+        [this, id, app = entry.app, filter = entry.filter, kind] {
+            auto* const known = interests.find(app, filter);
+            if (known != nullptr && known->outside != nullptr && known->outside->announcement[index_of(kind)] == id) {
+                known->outside->announcement[index_of(kind)] = 0;
+                known->drop_outside_if_unused();
+            }
+            auto const waiters = unconfirmed.extract(id);
+            if (waiters.empty())
+                return;
+            for (auto const& run : waiters.mapped())
+                run();
+        });
 }
 
 void router::impl::withdraw(filter_interest& entry, interest_kind kind)
@@ -66,13 +72,15 @@ void router::impl::apply_remote(shard_id from, app_id app, std::string const& fi
     ++generation;
     auto const bit = std::uint64_t{1} << from;
     if (add) {
-        interests.obtain(app, filter).other_shards[index_of(kind)] |= bit;
+        interests.obtain(app, filter).obtain_outside().shards[index_of(kind)] |= bit;
         return;
     }
-    if (auto* const entry = interests.find(app, filter)) {
-        entry->other_shards[index_of(kind)] &= ~bit;
-        interests.drop_if_unused(*entry);
-    }
+    auto* const entry = interests.find(app, filter);
+    if (entry == nullptr || entry->outside == nullptr)
+        return;
+    entry->outside->shards[index_of(kind)] &= ~bit;
+    entry->drop_outside_if_unused();
+    interests.drop_if_unused(*entry);
 }
 
 // --- subscriptions -----------------------------------------------------------------------------------
@@ -85,8 +93,8 @@ void router::subscribe(app_id app, subscriber& who, std::string_view filter, sub
     auto const first = entry.locals.empty();
     auto const logs = durable && options.level != qos::at_most_once;
     if (auto* const known = entry.find(&who)) {
-        auto const logged = known->durable && known->options.level != qos::at_most_once;
-        *known = {&who, options, durable};
+        auto const logged = known->logged;
+        *known = {who, options, durable};
         if (logged && !logs) {
             --impl_->durable_subscriptions;
             impl_->drop_durable(entry);
@@ -98,7 +106,7 @@ void router::subscribe(app_id app, subscriber& who, std::string_view filter, sub
             ready();
         return;
     }
-    entry.locals.push_back({&who, options, durable});
+    entry.locals.push_back({who, options, durable});
     impl_->home.metrics().subscriptions.add();
     if (first)
         impl_->announce(entry, interest_kind::live);
@@ -115,7 +123,8 @@ void router::impl::when_confirmed(app_id app, std::string_view filter, std::func
     if (!ready)
         return;
     auto const* const entry = interests.find(app, filter);
-    auto const pending = entry == nullptr ? 0U : std::max(entry->announcement[0], entry->announcement[1]);
+    auto const* const outside = entry == nullptr ? nullptr : entry->outside.get();
+    auto const pending = outside == nullptr ? 0U : std::max(outside->announcement[0], outside->announcement[1]);
     if (pending == 0)
         return ready();
     unconfirmed[pending].push_back(std::move(ready));
@@ -128,7 +137,7 @@ void router::unsubscribe(app_id app, subscriber& who, std::string_view filter)
     if (local == nullptr)
         return;
     ++impl_->generation;
-    auto const logged = local->durable && local->options.level != qos::at_most_once;
+    auto const logged = local->logged;
     entry->remove(&who);
     impl_->home.metrics().subscriptions.subtract();
     if (entry->locals.empty())
@@ -177,9 +186,11 @@ void router::impl::apply_group(app_id app, std::string const& filter, group_inte
 {
     ++generation;
     auto& entry = interests.obtain(app, filter);
-    entry.groups.erase_if([&](group_interest const& known) { return known.id == interest.id; });
+    auto& outside = entry.obtain_outside();
+    outside.groups.erase_if([&](group_interest const& known) { return known.id == interest.id; });
     if (add)
-        entry.groups.push_back(interest);
+        outside.groups.push_back(interest);
+    entry.drop_outside_if_unused();
     interests.drop_if_unused(entry);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "broker/delivery_plan.hpp"
+#include "broker/history_rules.hpp"
 #include "broker/router.hpp"
 #include "broker/shard.hpp"
 #include "broker/shared_group.hpp"
@@ -17,12 +18,17 @@ struct router::impl
 
     // Publishing.
     [[nodiscard]] delivery_plan& plan_for(message const& m);
-    [[nodiscard]] error_code admit(message const& m, delivery_plan const& plan, bool remembers_id) const;
+    [[nodiscard]] error_code admit(message const& m, bool logged, bool remembers_id) const;
     [[nodiscard]] bool retain(message_ptr const& m);
-    void deliver(delivery_plan& plan, message_ptr const& m);
+    void deliver(delivery_plan& plan, message_ptr const& m, bool kept);
+    void deliver_history(delivery_plan& plan, logged_message const& item);
+    [[nodiscard]] bool keeps_history(delivery_plan const& plan, message const& m) const;
     static void deliver_one(receiver const& to, message_ptr const& m);
     void extend_run(run_group& group, message const& m);
+    void extend_run(run_group& group, logged_message const& item);
+    [[nodiscard]] frame_run& run_of(run_group& group);
     [[nodiscard]] frame_run& open_run();
+    void forward(std::uint64_t shards, message_ptr m);
     void route_shared(delivery_plan const& plan, message_ptr const& m);
     [[nodiscard]] wall_ms turn_wall()
     {
@@ -45,6 +51,7 @@ struct router::impl
     [[nodiscard]] shard_id group_home(app_id app, std::string_view filter) const;
 
     shard& home;
+    std::shared_ptr<history_rules const> history;  // null: no topic keeps one
     interest_table interests;
     plan_cache plans;
     std::uint64_t generation = 1;

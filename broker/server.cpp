@@ -40,8 +40,8 @@ void greet(broker::settings const& settings, node const& running)
     }
     if (settings.apps.empty()) {
         if (auto const app = broker::development_app(settings.node.data_dir))
-            std::printf("  development app: id %s, key %s, secret %s\n", app->id.c_str(), app->key.c_str(),
-                        app->secret.c_str());
+            std::printf("  development app: id %s, key %s, secret %s\n", app->name.c_str(),
+                        app->keys.front().key.c_str(), app->keys.front().secret.c_str());
     }
     if (mqtt_port != 0)
         std::printf(

@@ -14,39 +14,47 @@ namespace {
 constexpr std::uint16_t acknowledgements_per_cursor = 64;
 }
 
-session::impl::impl(session& owner, app_id owner_app, std::string_view id_of_client)
-    : self{owner},
-      app{owner_app},
-      key{make_key(owner_app, id_of_client)},
-      client_hash{stable_hash(id_of_client, static_cast<std::uint32_t>(owner_app) + 1U)}
+session::impl::impl(app_id owner_app, std::string_view key_text, std::string_view user_name)
+    : app{owner_app},
+      key_size{static_cast<std::uint32_t>(key_text.size())},
+      user_size{static_cast<std::uint32_t>(user_name.size())},
+      client_hash{stable_hash(client_id_in(key_text), static_cast<std::uint32_t>(owner_app) + 1U)}
 {
+    auto* const room_for_texts = reinterpret_cast<char*>(this + 1);
+    std::copy(key_text.begin(), key_text.end(), room_for_texts);
+    std::copy(user_name.begin(), user_name.end(), room_for_texts + key_size);
 }
 
-session::session(app_id app, std::string_view client_id) : impl_{std::make_unique<impl>(*this, app, client_id)} {}
-session::~session() = default;
+std::unique_ptr<session> session::impl::make(app_id app, std::string_view client_id, std::string_view user)
+{
+    auto const key = make_key(app, client_id);
+    return std::unique_ptr<session>{new (extra_bytes{key.size() + user.size()}) impl{app, key, user}};
+}
 
-std::string_view session::client_id() const noexcept { return impl_->client_id(); }
-std::string_view session::user() const noexcept { return impl_->user; }
-bool session::connected() const noexcept { return impl_->client != nullptr; }
-endpoint_id session::address() const noexcept { return impl_->address; }
-std::uint16_t session::receive_maximum() const noexcept { return impl_->receive_maximum; }
-std::uint64_t session::publisher_hash() const noexcept { return impl_->client_hash; }
+std::string_view session::client_id() const noexcept { return self().client_id(); }
+std::string_view session::user() const noexcept { return self().user(); }
+bool session::connected() const noexcept { return self().client != nullptr; }
+app_id session::app() const noexcept { return self().app; }
+permissions const* session::allowed() const noexcept { return self().allowed.get(); }
+endpoint_id session::address() const noexcept { return self().address; }
+std::uint16_t session::receive_maximum() const noexcept { return self().receive_maximum; }
+std::uint64_t session::publisher_hash() const noexcept { return self().client_hash; }
 
 wire_variant const* session::shared_variant() const noexcept
 {
-    return impl_->client == nullptr ? nullptr : impl_->client->shared_variant();
+    return self().client == nullptr ? nullptr : self().client->shared_variant();
 }
 
 bool session::may_receive(std::string_view topic) const
 {
-    auto const& allowed = impl_->allowed;
+    auto const& allowed = self().allowed;
     return !allowed || allowed->receives_everything() || allowed->may_receive(topic);
 }
 
 void session::set_permissions(std::shared_ptr<permissions const> allowed)
 {
-    impl_->allowed = std::move(allowed);
-    impl_->home->routes().changed();
+    self().allowed = std::move(allowed);
+    self().home->routes().changed();
 }
 
 void session::impl::drop(drop_reason why, std::uint64_t count) const
@@ -58,37 +66,37 @@ void session::impl::drop(drop_reason why, std::uint64_t count) const
 
 void session::take_run(frame_run const& run, std::uint32_t first_byte, std::uint32_t first_frame)
 {
-    if (impl_->online())
-        impl_->client->take_run(run, first_byte, first_frame);
+    if (self().online())
+        self().client->take_run(run, first_byte, first_frame);
 }
 
 void session::deliver(message_ptr const& m, matched_subscription const& match)
 {
-    if (!impl_->online())
+    if (!self().online())
         return;
     if (std::min(m->level, match.level) == qos::at_most_once)
-        return impl_->send_best_effort(m, match, false);
-    if (impl_->pending.empty() && impl_->room() > 0)
-        return impl_->send_reliable({0, m}, match, {}, false);
-    impl_->enqueue({0, m}, match, {});
+        return self().send_best_effort(m, match, false);
+    if (self().pending.empty() && self().room() > 0)
+        return self().send_reliable(m, 0, match, {}, false);
+    self().enqueue({0, m}, match, {});
 }
 
 void session::deliver_logged(logged_message const& item, matched_subscription const& match)
 {
-    if (impl_->online() && impl_->queue)
-        impl_->queue->on_logged(item, match);
+    if (self().online() && self().durable())
+        self().lasting->queue.on_logged(item, match);
 }
 
 bool session::deliver_shared(logged_message const& item, matched_subscription const& match, group_ticket const& ticket)
 {
-    if (!impl_->online())
+    if (!self().online())
         return false;
     if (ticket.number == 0)
-        impl_->send_best_effort(item.message, match, false);
-    else if (impl_->pending.empty() && impl_->room() > 0)
-        impl_->send_reliable(item, match, ticket, false);
+        self().send_best_effort(item.message, match, false);
+    else if (self().pending.empty() && self().room() > 0)
+        self().send_reliable(item.message, item.sequence, match, ticket, false);
     else
-        impl_->enqueue(item, match, ticket);
+        self().enqueue(item, match, ticket);
     return true;
 }
 
@@ -119,22 +127,22 @@ void session::impl::enqueue(logged_message const& item, matched_subscription con
     if (pending.size() <= limit.session_pending_messages && pending_bytes <= limit.session_pending_bytes)
         return;
     home->metrics().slow_consumers_closed.add();
-    home->sessions().condemn(self, session_end::slow_consumer);
+    home->sessions().condemn(*this, session_end::slow_consumer);
 }
 
-void session::impl::send_reliable(logged_message const& item, matched_subscription const& match,
+void session::impl::send_reliable(message_ptr const& m, log_sequence sequence, matched_subscription const& match,
                                   group_ticket const& group, bool retained)
 {
-    if (item.message->expired(home->wall())) {
+    if (m->expires_at != 0 && m->expired(home->wall())) {
         if (group.number != 0)
             home->routes().acknowledge_group(group);
         return drop(drop_reason::expired);
     }
     inflight_entry entry;
-    entry.level = std::min(item.message->level, match.level);
-    entry.retain = retained || (item.message->retain && match.retain_as_published);
-    entry.sequence = item.sequence;
-    entry.message = item.message;
+    entry.level = std::min(m->level, match.level);
+    entry.retain = retained || (m->retain && match.retain_as_published);
+    entry.sequence = sequence;
+    entry.message = m;
     entry.identifiers = match.identifiers;
     entry.group = group;
     auto& kept = window.push(std::move(entry));
@@ -163,7 +171,7 @@ void session::impl::put_inflight(inflight_entry const& entry, std::function<void
     record.level = entry.level;
     record.sequence = entry.sequence;
     record.shared_group = entry.group.number != 0 ? entry.group.group : filter_hash{};
-    home->store({put_inflight_op{id, record}}, std::move(done));
+    home->store({put_inflight_op{lasting->id, record}}, std::move(done));
 }
 
 // Exactly once across restarts: the identifier must be known to belong to this message before the client sees it.
@@ -172,19 +180,19 @@ void session::impl::store_and_transmit(inflight_entry& entry)
     entry.storing = true;
     put_inflight(entry, [there = home, at = address, packet = entry.id, on = connection](store_result const& stored) {
         auto* const owner = static_cast<session*>(there->resolve(at));
-        if (owner == nullptr || !owner->impl_->online() || owner->impl_->connection != on)
+        if (owner == nullptr || !owner->self().online() || owner->self().connection != on)
             return;
-        auto* const kept = owner->impl_->window.find(packet);
+        auto* const kept = owner->self().window.find(packet);
         if (kept == nullptr || !kept->storing)
             return;
         if (stored.error)
             return there->sessions().condemn(*owner, session_end::store_failed);
         kept->storing = false;
-        owner->impl_->transmit(*kept, false);
+        owner->self().transmit(*kept, false);
     });
 }
 
-void session::on_drained() { impl_->pump(); }
+void session::on_drained() { self().pump(); }
 
 void session::impl::pump()
 {
@@ -194,17 +202,18 @@ void session::impl::pump()
     while (!pending.empty() && room() > 0) {
         auto const next = pending.pop_front();
         pending_bytes -= next.item.message->footprint();
-        send_reliable(next.item, next.match, next.group, false);
+        send_reliable(next.item.message, next.item.sequence, next.match, next.group, false);
     }
-    if (queue)
-        queue->pump();
+    if (lasting)
+        lasting->queue.pump();
     replay_retained();
 }
 
 // What an earlier connection did not acknowledge and this session still holds in memory [MQTT-4.4.0-1].
 void session::impl::resend()
 {
-    if (!resumed || !resumed->resending)
+    auto* const resumed = lasting ? lasting->resumed.get() : nullptr;
+    if (resumed == nullptr || !resumed->resending)
         return;
     std::vector<packet_id> unsent;
     for (auto const& entry : window) {
@@ -226,7 +235,8 @@ void session::impl::resend()
 
 void session::impl::take(logged_message const& item, matched_subscription const* match)
 {
-    if (resumed && item.sequence <= resumed->upto) {
+    auto const* const resumed = lasting->resumed.get();
+    if (resumed != nullptr && item.sequence <= resumed->upto) {
         if (std::binary_search(resumed->settled.begin(), resumed->settled.end(), item.sequence))
             return;
         if (auto* const known = window.find_sequence(item.sequence)) {
@@ -245,9 +255,9 @@ void session::impl::take(logged_message const& item, matched_subscription const*
     }
     if (match == nullptr || !online())
         return;
-    if (!self.may_receive(item.message->topic()))
+    if (!may_receive(item.message->topic()))
         return drop(drop_reason::not_authorized);
-    send_reliable(item, *match, {}, false);
+    send_reliable(item.message, item.sequence, *match, {}, false);
 }
 
 std::optional<matched_subscription> session::impl::match_own(message const& m, log_sequence sequence) const
@@ -290,52 +300,55 @@ void session::impl::on_passed_over(std::uint64_t gap, std::uint64_t expired, std
 
 log_sequence session::impl::cursor() const
 {
-    if (!queue)
+    if (!lasting)
         return 0;
     auto const first = window.first_unacknowledged();
-    return first ? std::min(*first - 1, queue->consumed()) : queue->consumed();
+    auto const consumed = lasting->queue.consumed();
+    return first ? std::min(*first - 1, consumed) : consumed;
 }
 
 void session::impl::list_cursor()
 {
     if (!durable())
         return;
-    if (++unstored_acknowledgements >= acknowledgements_per_cursor)
+    if (++lasting->unstored_acknowledgements >= acknowledgements_per_cursor)
         return store_cursor();
-    if (!cursor_listed) {
-        cursor_listed = true;
-        home->sessions().list_cursor(self);
+    if (!lasting->cursor_listed) {
+        lasting->cursor_listed = true;
+        home->sessions().list_cursor(*this);
     }
 }
 
 void session::impl::store_cursor()
 {
-    unstored_acknowledgements = 0;
-    auto const now = cursor();
-    if (!durable() || now <= stored_cursor)
+    if (!durable())
         return;
-    stored_cursor = now;
-    home->store({cursor_op{id, now}});
+    lasting->unstored_acknowledgements = 0;
+    auto const now = cursor();
+    if (now <= lasting->stored_cursor)
+        return;
+    lasting->stored_cursor = now;
+    home->store({cursor_op{lasting->id, now}});
 }
 
 // --- acknowledgements --------------------------------------------------------------------------------
 
 error_code session::acknowledge(acknowledgement what, packet_id id, bool refused)
 {
-    auto* const entry = impl_->window.find(id);
+    auto* const entry = self().window.find(id);
     if (entry == nullptr || !entry->sent || entry->storing)
         return errc::unknown_packet_id;
     auto const expected = entry->level == qos::at_least_once ? acknowledgement::puback : acknowledgement::pubrec;
     if (what == acknowledgement::pubrec && expected == acknowledgement::pubrec)
-        return impl_->on_pubrec(*entry, refused);
+        return self().on_pubrec(*entry, refused);
     auto const completes = what == acknowledgement::puback
                                ? expected == acknowledgement::puback
                                : what == acknowledgement::pubcomp && entry->level == qos::exactly_once &&
                                      entry->state == inflight_state::released;
     if (!completes)
         return errc::packet_id_in_use;
-    impl_->complete(*entry);
-    impl_->pump();
+    self().complete(*entry);
+    self().pump();
     return {};
 }
 
@@ -355,11 +368,11 @@ error_code session::impl::on_pubrec(inflight_entry& entry, bool refused)
     }
     put_inflight(entry, [there = home, at = address, packet = entry.id, on = connection](store_result const& stored) {
         auto* const owner = static_cast<session*>(there->resolve(at));
-        if (owner == nullptr || !owner->impl_->online() || owner->impl_->connection != on)
+        if (owner == nullptr || !owner->self().online() || owner->self().connection != on)
             return;
         if (stored.error)
             return there->sessions().condemn(*owner, session_end::store_failed);
-        owner->impl_->client->send_pubrel(packet);
+        owner->self().client->send_pubrel(packet);
     });
     return {};
 }
@@ -386,7 +399,7 @@ void session::impl::complete(inflight_entry& entry)
     window.settle_front(may_go, [this, &erased](inflight_entry const& gone) {
         if (!durable() || gone.level != qos::exactly_once)
             return;
-        home->store({erase_inflight_op{id, gone.id, false}});
+        home->store({erase_inflight_op{lasting->id, gone.id, false}});
         erased = true;
     });
     // With the records in one commit: a message without a record that the cursor has not passed would be sent again.

@@ -86,16 +86,17 @@ struct client_settings
 
 enum class acknowledgement : std::uint8_t { puback, pubrec, pubcomp };
 
-class session final : public subscriber, public endpoint
+class session : public subscriber, public endpoint
 {
 public:
-    ~session() override;
-
     session(session const&) = delete;
     session& operator=(session const&) = delete;
     [[nodiscard]] std::string_view client_id() const noexcept;
     [[nodiscard]] std::string_view user() const noexcept;
     [[nodiscard]] bool connected() const noexcept;
+    [[nodiscard]] app_id app() const noexcept;
+    // What its client may do; null only while no connection has used it since a restart.
+    [[nodiscard]] permissions const* allowed() const noexcept;
 
     // --- asked by the protocol -------------------------------------------------------------------
     // A PUBLISH from the client. QoS 0: id 0, no answer. QoS 2: a repeated id before PUBREL is answered again and not
@@ -126,12 +127,12 @@ public:
     void disconnect(bool publish_will, std::optional<std::uint32_t> expiry_s);
 
     // --- broker side -----------------------------------------------------------------------------
-    [[nodiscard]] wire_variant const* shared_variant() const noexcept override;
-    void take_run(frame_run const& run, std::uint32_t first_byte, std::uint32_t first_frame) override;
-    void deliver(message_ptr const& m, matched_subscription const& match) override;
-    [[nodiscard]] bool may_receive(std::string_view topic) const override;
-    [[nodiscard]] std::uint64_t publisher_hash() const noexcept override;
-    void on_published(std::uint64_t token, publish_outcome const& outcome) override;
+    [[nodiscard]] wire_variant const* shared_variant() const noexcept final;
+    void take_run(frame_run const& run, std::uint32_t first_byte, std::uint32_t first_frame) final;
+    void deliver(message_ptr const& m, matched_subscription const& match) final;
+    [[nodiscard]] bool may_receive(std::string_view topic) const final;
+    [[nodiscard]] std::uint64_t publisher_hash() const noexcept final;
+    void on_published(std::uint64_t token, publish_outcome const& outcome) final;
     // A message of the session's queue, from the committed stream.
     void deliver_logged(logged_message const& item, matched_subscription const& match);
     // A message of a shared subscription; false: not connected, give it to somebody else.
@@ -143,9 +144,10 @@ public:
 private:
     friend class session_table;
     friend class router;
-    struct impl;
-    session(app_id app, std::string_view client_id);
-    std::unique_ptr<impl> impl_;
+    struct impl;  // what every session is: one object, one allocation
+    session() = default;
+    [[nodiscard]] impl& self() noexcept;
+    [[nodiscard]] impl const& self() const noexcept;
 };
 
 }  // namespace fulmar::broker

@@ -13,9 +13,7 @@ namespace fulmar::broker {
 void session::impl::attach(shard& to)
 {
     home = &to;
-    address = to.attach(self);
-    if (durable() && !queue)
-        queue = std::make_unique<queue_cursor>(*this, stored_cursor);
+    address = to.attach(*this);
 }
 
 void session::impl::go_online(session_client& with, client_settings const& settings)
@@ -23,9 +21,11 @@ void session::impl::go_online(session_client& with, client_settings const& setti
     client = &with;
     ++connection;
     doomed = false;
-    disconnected_at = will_due = 0;
     receive_maximum = settings.receive_maximum;
-    expiry_s = settings.expiry_s;
+    if (lasting) {
+        lasting->disconnected_at = lasting->will_due = 0;
+        lasting->expiry_s = settings.expiry_s;
+    }
     allowed = settings.allowed;
     will = settings.will ? std::make_unique<will_record>(*settings.will) : nullptr;
     used = 0;
@@ -33,9 +33,9 @@ void session::impl::go_online(session_client& with, client_settings const& setti
         entry.sent = entry.storing = false;
     for (auto const& own : subscriptions) {
         if (parse_shared(own.filter))
-            home->routes().join_group(app, self, own.filter, own.options, durable(), {});
+            home->routes().join_group(app, *this, own.filter, own.options, durable(), {});
         else
-            home->routes().subscribe(app, self, own.filter, own.options, durable(), {});
+            home->routes().subscribe(app, *this, own.filter, own.options, durable(), {});
     }
     store_record();
 }
@@ -44,7 +44,7 @@ void session::impl::go_online(session_client& with, client_settings const& setti
 void session::impl::begin()
 {
     std::vector<packet_id> releases;
-    resumed = window.empty() ? nullptr : std::make_unique<resumption>();
+    auto resumed = window.empty() ? nullptr : std::make_unique<resumption>();
     for (auto& entry : window) {
         if (entry.group.number == 0) {
             resumed->upto = std::max(resumed->upto, entry.sequence);
@@ -61,8 +61,10 @@ void session::impl::begin()
         std::sort(resumed->settled.begin(), resumed->settled.end());
     for (auto const packet : releases)
         client->send_pubrel(packet);
-    if (queue)
-        queue->start(*home, cursor());
+    if (lasting) {
+        lasting->resumed = std::move(resumed);
+        lasting->queue.start(*home, cursor());
+    }
     pump();
 }
 
@@ -70,19 +72,18 @@ void session::impl::begin()
 void session::impl::go_offline()
 {
     client = nullptr;
-    disconnected_at = home->wall();
+    lasting->disconnected_at = home->wall();
     auto& routes = home->routes();
     for (auto const& own : subscriptions) {
         if (parse_shared(own.filter)) {
-            routes.leave_group(app, self, own.filter, false);
+            routes.leave_group(app, *this, own.filter, false);
             continue;
         }
         if (own.options.level != qos::at_most_once)
             routes.add_durable_interest(app, own.filter, {});
-        routes.unsubscribe(app, self, own.filter);
+        routes.unsubscribe(app, *this, own.filter);
     }
-    if (queue)
-        queue->stop();
+    lasting->queue.stop();
     pending.clear();
     pending_bytes = 0;
     replays.clear();
@@ -111,18 +112,18 @@ void session::impl::give_up()
     }
     for (auto const& own : subscriptions) {
         if (parse_shared(own.filter))
-            routes.leave_group(app, self, own.filter, true);
+            routes.leave_group(app, *this, own.filter, true);
         else if (was_online)
-            routes.unsubscribe(app, self, own.filter);
+            routes.unsubscribe(app, *this, own.filter);
         else if (own.options.level != qos::at_most_once)
             routes.remove_durable_interest(app, own.filter);
     }
     subscriptions.clear();
     client = nullptr;
-    if (queue)
-        queue->stop();
-    if (durable())
-        home->store({erase_session_op{id}});
+    if (lasting) {
+        lasting->queue.stop();
+        home->store({erase_session_op{lasting->id}});
+    }
     auto const lost = pending.size();
     if (lost != 0)
         drop(drop_reason::session_ended, lost);
@@ -133,21 +134,22 @@ void session::impl::store_record()
     if (!durable())
         return;
     session_record record;
-    record.id = id;
+    record.id = lasting->id;
     record.app = app;
     record.client_id = client_id();
-    record.user = user;
-    record.expiry_s = expiry_s;
-    record.disconnected_at = disconnected_at;
+    record.user = user();
+    record.expiry_s = lasting->expiry_s;
+    record.disconnected_at = lasting->disconnected_at;
     if (will)
         record.will = *will;
-    record.will_due = will_due;
+    record.will_due = lasting->will_due;
     home->store({put_session_op{std::move(record)}});
 }
 
 void session::impl::publish_will()
 {
-    will_due = 0;
+    if (lasting)
+        lasting->will_due = 0;
     auto const last = std::exchange(will, nullptr);
     if (!last)
         return;
@@ -175,17 +177,17 @@ void session::impl::arm_will(wall_ms now)
 {
     if (!will)
         return;
-    auto const delay = std::min(will->delay_s, expiry_s);
+    auto const delay = lasting ? std::min(will->delay_s, lasting->expiry_s) : 0;
     if (delay == 0)
         return publish_will();
-    will_due = now + std::uint64_t{delay} * 1000;
+    lasting->will_due = now + std::uint64_t{delay} * 1000;
 }
 
 void session::disconnect(bool publish_will, std::optional<std::uint32_t> expiry_s)
 {
-    auto& state = *impl_;
-    if (expiry_s)
-        state.expiry_s = *expiry_s;
+    auto& state = self();
+    if (expiry_s && state.durable())
+        state.lasting->expiry_s = *expiry_s;
     if (!publish_will)
         state.will.reset();
     state.home->sessions().disconnected(*this);

@@ -20,13 +20,13 @@ void session::impl::forget_received(packet_id packet)
         received.erase(place);
 }
 
-bool session::receiving(packet_id id) const noexcept { return impl_->is_receiving(id); }
+bool session::receiving(packet_id id) const noexcept { return self().is_receiving(id); }
 
-std::size_t session::unacknowledged_publishes() const noexcept { return impl_->incoming_qos1 + impl_->received.size(); }
+std::size_t session::unacknowledged_publishes() const noexcept { return self().incoming_qos1 + self().received.size(); }
 
 void session::publish(message_ptr m, packet_id id)
 {
-    auto& state = *impl_;
+    auto& state = self();
     auto& routes = state.home->routes();
     if (m->level == qos::at_most_once)
         return routes.publish({std::move(m), {}, 0, {}, 0});
@@ -44,8 +44,10 @@ void session::publish(message_ptr m, packet_id id)
             return;
         }
         state.received.insert(std::lower_bound(state.received.begin(), state.received.end(), id), id);
-        request.received_by = state.id;
-        request.received_id = state.durable() ? id : packet_id{0};
+        if (state.durable()) {
+            request.received_by = state.lasting->id;
+            request.received_id = id;
+        }
     } else {
         ++state.incoming_qos1;
     }
@@ -56,14 +58,14 @@ void session::publish(message_ptr m, packet_id id)
 void session::refuse(packet_id id, qos level, error_code why)
 {
     if (level == qos::at_least_once)
-        ++impl_->incoming_qos1;
-    impl_->incoming.push_back({id, level, true, {why, true, 0}});
-    impl_->answer_settled();
+        ++self().incoming_qos1;
+    self().incoming.push_back({id, level, true, {why, true, 0}});
+    self().answer_settled();
 }
 
 void session::on_published(std::uint64_t token, publish_outcome const& outcome)
 {
-    auto& state = *impl_;
+    auto& state = self();
     if (token < state.first_token || token - state.first_token >= state.incoming.size())
         return;
     auto& settled = state.incoming[token - state.first_token];
@@ -86,12 +88,12 @@ void session::impl::answer_settled()
             client->on_published(answered.id, answered.level, answered.outcome);
     }
     if (client == nullptr && incoming.empty())
-        home->sessions().became_quiet(self);
+        home->sessions().became_quiet(*this);
 }
 
 void session::release(packet_id id)
 {
-    auto& state = *impl_;
+    auto& state = self();
     if (!state.is_receiving(id)) {
         state.client->on_released(id, errc::unknown_packet_id);
         return;
@@ -102,14 +104,14 @@ void session::release(packet_id id)
         return;
     }
     // PUBCOMP frees the identifier for a new message: a crash must not make that look like a duplicate.
-    state.home->store({erase_inflight_op{state.id, id, true}},
+    state.home->store({erase_inflight_op{state.lasting->id, id, true}},
                       [there = state.home, at = state.address, id, on = state.connection](store_result const& stored) {
                           auto* const owner = static_cast<session*>(there->resolve(at));
-                          if (owner == nullptr || !owner->impl_->online() || owner->impl_->connection != on)
+                          if (owner == nullptr || !owner->self().online() || owner->self().connection != on)
                               return;
                           if (stored.error)
                               return there->sessions().condemn(*owner, session_end::store_failed);
-                          owner->impl_->client->on_released(id, {});
+                          owner->self().client->on_released(id, {});
                       });
 }
 

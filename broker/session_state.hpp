@@ -3,6 +3,7 @@
 #pragma once
 
 #include "broker/authenticator.hpp"
+#include "broker/compact_list.hpp"
 #include "broker/inflight_window.hpp"
 #include "broker/metrics.hpp"
 #include "broker/queue_cursor.hpp"
@@ -10,38 +11,20 @@
 #include "broker/session.hpp"
 #include "broker/session_directory.hpp"
 
+#include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace fulmar::broker {
 
-struct session::impl final : queue_cursor::consumer
+// Idle sessions are many: fields stand by size, and what few sessions have is behind a pointer. The texts that never
+// change follow the object in its own allocation.
+struct session::impl final : session
 {
-    impl(session& owner, app_id owner_app, std::string_view id_of_client);
+    [[nodiscard]] static std::unique_ptr<session> make(app_id app, std::string_view client_id, std::string_view user);
+    static void operator delete(void* gone) noexcept { ::operator delete(gone); }
 
-    // --- what it is ---
-    session& self;
-    shard* home = nullptr;
-    endpoint_id address;
-    app_id app;
-    std::string const key;  // app and client id (session_directory.hpp): the table looks it up by this very string
-    std::string user;
-    std::uint64_t client_hash;
-    session_id id{};  // 0: ephemeral
-    std::uint32_t expiry_s = 0;
-    wall_ms disconnected_at = 0;  // 0: connected
-    wall_ms will_due = 0;         // 0: not armed
-    std::unique_ptr<will_record> will;
-    std::shared_ptr<permissions const> allowed;
-    std::vector<subscription> subscriptions;  // sorted by filter
-
-    // --- the connection ---
-    session_client* client = nullptr;
-    std::uint32_t connection = 0;  // counts connections: late answers to an earlier one are recognised
-    std::uint16_t receive_maximum = 0;
-    bool doomed = false;  // will be ended at the end of the turn: takes nothing any more
-
-    // --- towards the client ---
     struct pending_delivery
     {
         logged_message item;
@@ -61,18 +44,6 @@ struct session::impl final : queue_cursor::consumer
         log_sequence upto = 0;              // up to here the log may repeat what is, or was, in the window
         std::vector<log_sequence> settled;  // of those: the ones that must not be sent again, sorted
     };
-    inflight_window window;
-    std::uint16_t used = 0;          // of the client's receive maximum, on this connection
-    fifo<pending_delivery> pending;  // QoS >= 1 over the window, not in the log
-    std::size_t pending_bytes = 0;
-    std::unique_ptr<queue_cursor> queue;  // durable sessions
-    std::unique_ptr<resumption> resumed;  // after a reconnection with something in the window
-    log_sequence stored_cursor = 0;
-    std::uint16_t unstored_acknowledgements = 0;
-    bool cursor_listed = false;  // in the table's list of cursors to store
-    fifo<retained_replay> replays;
-
-    // --- from the client ---
     struct incoming_publish
     {
         packet_id id = 0;
@@ -80,25 +51,81 @@ struct session::impl final : queue_cursor::consumer
         bool settled = false;
         publish_outcome outcome;
     };
-    fifo<incoming_publish> incoming;
-    std::uint64_t first_token = 1;  // of incoming.front()
-    std::size_t incoming_qos1 = 0;
-    std::vector<packet_id> received;  // QoS 2 identifiers awaiting PUBREL, sorted
+    struct lasting_part final : queue_cursor::consumer  // what only durable sessions have
+    {
+        lasting_part(impl& of, session_id named, log_sequence consumed)
+            : owner{of}, id{named}, stored_cursor{consumed}, queue{*this, consumed}
+        {
+        }
+        [[nodiscard]] std::size_t room() const override { return owner.room(); }
+        void take(logged_message const& item, matched_subscription const* match) override { owner.take(item, match); }
+        [[nodiscard]] std::vector<queue_filter> filters() const override { return owner.filters(); }
+        void on_passed_over(std::uint64_t gap, std::uint64_t expired, std::uint64_t skipped) override
+        {
+            owner.on_passed_over(gap, expired, skipped);
+        }
 
-    [[nodiscard]] std::string_view client_id() const noexcept { return client_id_in(key); }
-    [[nodiscard]] bool durable() const noexcept { return id != session_id{}; }
+        impl& owner;
+        session_id const id;
+        wall_ms will_due = 0;         // 0: not armed
+        wall_ms disconnected_at = 0;  // 0: connected
+        log_sequence stored_cursor;
+        std::unique_ptr<resumption> resumed;  // after a reconnection with something in the window
+        std::uint32_t expiry_s = 0;
+        std::uint16_t unstored_acknowledgements = 0;
+        bool cursor_listed = false;  // in the table's list of cursors to store
+        queue_cursor queue;
+    };
+
+    // --- what it is ---
+    shard* home = nullptr;
+    endpoint_id address;
+    app_id const app;
+    std::uint32_t const key_size;
+    std::uint32_t const user_size;
+    std::uint64_t const client_hash;
+    std::shared_ptr<permissions const> allowed;
+    compact_list<subscription> subscriptions;  // sorted by filter
+    std::unique_ptr<will_record> will;
+    std::unique_ptr<lasting_part> lasting;  // null: ephemeral
+
+    // --- the connection ---
+    session_client* client = nullptr;
+    std::uint32_t connection = 0;  // counts connections: late answers to an earlier one are recognised
+    std::uint16_t receive_maximum = 0;
+    std::uint16_t used = 0;  // of the client's receive maximum, on this connection
+
+    // --- towards the client ---
+    inflight_window window;
+    fifo<pending_delivery> pending;  // QoS >= 1 over the window, not in the log
+    std::size_t pending_bytes = 0;
+    fifo<retained_replay> replays;
+
+    // --- from the client ---
+    fifo<incoming_publish> incoming;
+    std::uint64_t first_token = 1;     // of incoming.front()
+    compact_list<packet_id> received;  // QoS 2 identifiers awaiting PUBREL, sorted
+    std::uint32_t incoming_qos1 = 0;
+
+    bool doomed = false;  // will be ended at the end of the turn: takes nothing any more
+
+    // App and client id (session_directory.hpp): the table looks the session up by this very text.
+    [[nodiscard]] std::string_view key() const noexcept { return {texts(), key_size}; }
+    [[nodiscard]] std::string_view user() const noexcept { return {texts() + key_size, user_size}; }
+    [[nodiscard]] std::string_view client_id() const noexcept { return client_id_in(key()); }
+    [[nodiscard]] bool durable() const noexcept { return lasting != nullptr; }
     [[nodiscard]] bool online() const noexcept { return client != nullptr && !doomed; }
 
     // Delivery (session.cpp).
-    [[nodiscard]] std::size_t room() const override;
-    void take(logged_message const& item, matched_subscription const* match) override;
-    [[nodiscard]] std::vector<queue_filter> filters() const override;
-    void on_passed_over(std::uint64_t gap, std::uint64_t expired, std::uint64_t skipped) override;
+    [[nodiscard]] std::size_t room() const;
+    void take(logged_message const& item, matched_subscription const* match);
+    [[nodiscard]] std::vector<queue_filter> filters() const;
+    void on_passed_over(std::uint64_t gap, std::uint64_t expired, std::uint64_t skipped);
     [[nodiscard]] std::optional<matched_subscription> match_own(message const& m, log_sequence sequence) const;
     void drop(drop_reason why, std::uint64_t count = 1) const;
     void send_best_effort(message_ptr const& m, matched_subscription const& match, bool retained);
-    void send_reliable(logged_message const& item, matched_subscription const& match, group_ticket const& group,
-                       bool retained);
+    void send_reliable(message_ptr const& m, log_sequence sequence, matched_subscription const& match,
+                       group_ticket const& group, bool retained);
     void enqueue(logged_message const& item, matched_subscription const& match, group_ticket const& group);
     void transmit(inflight_entry& entry, bool duplicate);
     void store_and_transmit(inflight_entry& entry);
@@ -136,6 +163,20 @@ struct session::impl final : queue_cursor::consumer
     void store_record();
     void publish_will();
     void arm_will(wall_ms now);
+
+private:
+    struct extra_bytes
+    {
+        std::size_t count;
+    };
+    static void* operator new(std::size_t size, extra_bytes texts) { return ::operator new(size + texts.count); }
+    static void operator delete(void* gone, extra_bytes) noexcept { ::operator delete(gone); }
+
+    impl(app_id owner_app, std::string_view key_text, std::string_view user_name);
+    [[nodiscard]] char const* texts() const noexcept { return reinterpret_cast<char const*>(this + 1); }
 };
+
+inline session::impl& session::self() noexcept { return static_cast<impl&>(*this); }
+inline session::impl const& session::self() const noexcept { return static_cast<impl const&>(*this); }
 
 }  // namespace fulmar::broker

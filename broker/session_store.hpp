@@ -120,10 +120,22 @@ struct erase_retained_op
     std::string topic;
 };  // expiry found it dead
 
+// Something to be told to somebody outside (a webhook), kept until it was: bytes that only their writer understands,
+// under an id that is unique among those not yet erased.
+struct put_outbox_op
+{
+    std::uint64_t id = 0;
+    std::string row;
+};
+struct erase_outbox_op
+{
+    std::uint64_t id = 0;
+};
+
 struct store_op
 {
     std::variant<publish_op, put_session_op, erase_session_op, put_subscription_op, erase_subscription_op, cursor_op,
-                 put_inflight_op, erase_inflight_op, group_cursor_op, erase_retained_op>
+                 put_inflight_op, erase_inflight_op, group_cursor_op, erase_retained_op, put_outbox_op, erase_outbox_op>
         what;
     std::uint64_t ticket = 0;  // 0: nobody waits
 };
@@ -151,6 +163,7 @@ struct queue_filter
     app_id app = default_app;
     std::string filter;      // for "$share/..." the whole text names the index stream; matching uses the inner filter
     log_sequence begin = 0;  // only messages after this position
+    bool history = false;    // the stream of a topic or rule that keeps a history
 };
 
 // Reads the queue of a session: the merge, by position and without duplicates, of its filters' index streams.
@@ -163,6 +176,7 @@ struct queue_read
     std::size_t bytes_max = 1 << 20;
     bool include_expired = false;  // also return messages whose expiry has come: their delivery had begun
     std::uint64_t newest_max = 0;  // not 0: if more than this wait, begin with the newest so many and count the others
+    std::uint64_t newest_bytes_max = 0;  // not 0: the same by the size of the records; at least one is read
     std::uint64_t ticket = 0;
 };
 
@@ -175,7 +189,7 @@ struct queue_page
     bool complete = false;      // reached the end of the asked range (or of what was committed when the read began)
     std::uint64_t gap = 0;      // messages that retention removed before they could be read (at least 1 if unknown)
     std::uint64_t expired = 0;  // passed over because their expiry has come
-    std::uint64_t skipped = 0;  // passed over because of newest_max
+    std::uint64_t skipped = 0;  // passed over because of newest_max or newest_bytes_max
 };
 
 class store_listener
@@ -211,6 +225,7 @@ struct recovery_sink
     std::function<void(recovered_session&&)> session;
     std::function<void(recovered_group&&)> group;
     std::function<void(message_ptr)> retained;
+    std::function<void(put_outbox_op&&)> outbox;
 };
 
 class session_store

@@ -52,7 +52,8 @@ bool session::impl::put_subscription(subscription const& wanted)
 
 void session::impl::erase_subscription(std::string_view filter)
 {
-    std::erase_if(subscriptions, [filter](subscription const& own) { return own.filter == filter; });
+    if (auto* const gone = find_subscription(filter))
+        subscriptions.erase(gone);
 }
 
 void session::subscribe(packet_id id, std::vector<subscription> wanted)
@@ -60,18 +61,18 @@ void session::subscribe(packet_id id, std::vector<subscription> wanted)
     auto const job = std::make_shared<impl::subscribe_job>();
     job->packet = id;
     job->outcomes.resize(wanted.size());
-    job->finish = [there = impl_->home, at = impl_->address, on = impl_->connection](impl::subscribe_job& done) {
+    job->finish = [there = self().home, at = self().address, on = self().connection](impl::subscribe_job& done) {
         auto* const owner = static_cast<session*>(there->resolve(at));
-        if (owner == nullptr || !owner->impl_->online() || owner->impl_->connection != on)
+        if (owner == nullptr || !owner->self().online() || owner->self().connection != on)
             return;
-        auto& state = *owner->impl_;
+        auto& state = owner->self();
         state.client->on_subscribed(done.packet, done.outcomes);
         for (auto& replay : done.replays)
             state.replays.push_back(std::move(replay));
         state.pump();
     };
     for (std::size_t i = 0; i < wanted.size(); ++i)
-        impl_->subscribe_one(job, i, std::move(wanted[i]));
+        self().subscribe_one(job, i, std::move(wanted[i]));
     job->arrive();
 }
 
@@ -89,25 +90,26 @@ void session::impl::subscribe_one(std::shared_ptr<subscribe_job> const& job, std
     outcome.granted = wanted.options.level;
     ++job->missing;
     if (shared)
-        home->routes().join_group(app, self, wanted.filter, wanted.options, durable(), [job] { job->arrive(); });
+        home->routes().join_group(app, *this, wanted.filter, wanted.options, durable(), [job] { job->arrive(); });
     else
-        home->routes().subscribe(app, self, wanted.filter, wanted.options, durable(), [job] { job->arrive(); });
+        home->routes().subscribe(app, *this, wanted.filter, wanted.options, durable(), [job] { job->arrive(); });
     auto const handling = wanted.options.retained;
     if (!shared && (handling == retain_handling::send || (handling == retain_handling::send_if_new && fresh)))
         job->replays.push_back({wanted.filter, wanted.options, {}, {}});
     if (!durable())
         return;
     ++job->missing;
-    home->store({put_subscription_op{id, *find_subscription(wanted.filter)}}, [job, index](store_result const& stored) {
-        if (stored.error)
-            job->outcomes[index].error = stored.error;
-        job->arrive();
-    });
+    home->store({put_subscription_op{lasting->id, *find_subscription(wanted.filter)}},
+                [job, index](store_result const& stored) {
+                    if (stored.error)
+                        job->outcomes[index].error = stored.error;
+                    job->arrive();
+                });
 }
 
 void session::unsubscribe(packet_id id, std::vector<std::string> filters)
 {
-    auto& state = *impl_;
+    auto& state = self();
     auto const existed = std::make_shared<std::vector<char>>();
     for (auto const& filter : filters) {
         auto const known = state.find_subscription(filter) != nullptr;
@@ -124,18 +126,18 @@ void session::unsubscribe(packet_id id, std::vector<std::string> filters)
     state.drop_unsubscribed();
     auto answer = [there = state.home, at = state.address, on = state.connection, id, existed](store_result const&) {
         auto* const owner = static_cast<session*>(there->resolve(at));
-        if (owner == nullptr || !owner->impl_->online() || owner->impl_->connection != on)
+        if (owner == nullptr || !owner->self().online() || owner->self().connection != on)
             return;
         auto const flags = std::make_unique<bool[]>(existed->size());
         std::copy(existed->begin(), existed->end(), flags.get());
-        owner->impl_->client->on_unsubscribed(id, {flags.get(), existed->size()});
+        owner->self().client->on_unsubscribed(id, {flags.get(), existed->size()});
     };
     if (!state.durable())
         return answer({});
     for (std::size_t i = 0; i < filters.size(); ++i) {
         auto const last = i + 1 == filters.size();
         state.home->store(
-            {erase_subscription_op{state.id, std::move(filters[i])}},
+            {erase_subscription_op{state.lasting->id, std::move(filters[i])}},
             last ? std::function<void(store_result const&)>{answer} : std::function<void(store_result const&)>{});
     }
 }
@@ -162,8 +164,8 @@ void session::impl::keep_begun(filter_hash group)
 // Nothing that was not sent yet may follow UNSUBACK [MQTT-3.10.4-2].
 void session::impl::drop_unsubscribed()
 {
-    if (queue)
-        queue->drop_waiting_if([this](message const& m) { return !match_own(m, log_end); });
+    if (lasting)
+        lasting->queue.drop_waiting_if([this](message const& m) { return !match_own(m, log_end); });
     pending.erase_if([this](pending_delivery const& waiting) {
         if (waiting.group.number != 0 || match_own(*waiting.item.message, log_end))
             return false;
@@ -192,7 +194,7 @@ void session::impl::replay_retained()
                 // Nothing matched in this part: go on in another turn, so that a long scan delays nobody.
                 home->send(home->id(), [at = address](shard& there) {
                     if (auto* const owner = static_cast<session*>(there.resolve(at)))
-                        owner->impl_->pump();
+                        owner->self().pump();
                 });
                 return;
             }
@@ -214,7 +216,7 @@ bool session::impl::send_retained(retained_replay const& replay, message_ptr con
 {
     auto const m = home->node().retained.get(app, stale->topic());
     auto const own = replay.options.no_local && m && m->publisher != 0 && m->publisher == client_hash;
-    if (!m || own || m->expired(home->wall()) || !self.may_receive(m->topic()))
+    if (!m || own || m->expired(home->wall()) || !may_receive(m->topic()))
         return true;
     matched_subscription match;
     match.level = replay.options.level;
@@ -226,7 +228,7 @@ bool session::impl::send_retained(retained_replay const& replay, message_ptr con
     }
     if (!pending.empty() || room() == 0)
         return false;
-    send_reliable({0, m}, match, {}, true);
+    send_reliable(m, 0, match, {}, true);
     return true;
 }
 

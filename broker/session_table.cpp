@@ -39,7 +39,7 @@ session_key make_key(app_id app, std::string_view client_id)
 session_table::session_table(shard& home) : impl_{std::make_unique<impl>(*this, home)} {}
 session_table::~session_table() = default;
 
-bool session_table::holds(std::string_view key) const { return impl_->sessions.contains(key); }
+bool session_table::holds(std::string_view key) const { return impl_->sessions.find(key) != nullptr; }
 std::size_t session_table::size() const noexcept { return impl_->sessions.size(); }
 
 shard_id session_table::impl::home_of(session_key const& key) const
@@ -76,11 +76,11 @@ void session_table::cancel(std::uint64_t ticket)
 // The old owner's side: the session leaves this shard, if it is here and belongs to that user.
 void session_table::impl::yield(yield_request const& wanted)
 {
-    auto const found = sessions.find(wanted.key);
-    if (found == sessions.end())
+    auto* const found = sessions.find(wanted.key);
+    if (found == nullptr)
         return grant(wanted, nullptr, {});
-    auto& state = *found->second->impl_;
-    if (state.user != wanted.user)
+    auto& state = found->self();
+    if (state.user() != wanted.user)
         return grant(wanted, nullptr, errc::not_authorized);
     if (auto* const client = state.client; client != nullptr) {
         home.metrics().takeovers.add();
@@ -95,14 +95,15 @@ void session_table::impl::yield(yield_request const& wanted)
     } else if (wanted.clean_start || expired(state)) {
         // Expired, although no tick has come to say so [MQTT-3.1.2-23]: its end, and its will, are due now.
         state.publish_will();
-        end(*found->second, false);
+        end(*found, false);
         return grant(wanted, nullptr, {});
     } else {
         state.will.reset();
-        state.will_due = 0;
+        if (state.durable())
+            state.lasting->will_due = 0;
     }
     if (wanted.clean_start || !state.durable()) {
-        end(*found->second, false);
+        end(*found, false);
         return grant(wanted, nullptr, {});
     }
     if (!state.incoming.empty()) {
@@ -115,25 +116,23 @@ void session_table::impl::yield(yield_request const& wanted)
 // Durable interest stays on this shard until the new one has its own: a message must always find one of them.
 void session_table::impl::move_out(yield_request const& wanted)
 {
-    auto const found = sessions.find(wanted.key);
-    auto moved = std::move(found->second);
-    sessions.erase(found);
+    auto moved = sessions.take(wanted.key);
     forget(*moved);
-    if (moved->impl_->home == &home)
-        home.detach(moved->impl_->address);
+    if (moved->self().home == &home)
+        home.detach(moved->self().address);
     grant(wanted, std::move(moved), {});
 }
 
 void session_table::became_quiet(session& s)
 {
-    auto const found = impl_->moving.find(s.impl_->key);
+    auto const found = impl_->moving.find(session_key{s.self().key()});
     if (found == impl_->moving.end())
         return;
     auto const wanted = found->second;
     impl_->moving.erase(found);
     // Not at once: the caller still uses the session.
     impl_->home.send(impl_->home.id(), [wanted](shard& there) {
-        if (there.sessions().impl_->sessions.contains(wanted.key))
+        if (there.sessions().holds(wanted.key))
             there.sessions().impl_->move_out(wanted);
     });
 }
@@ -164,7 +163,7 @@ void session_table::impl::granted(yield_request const& wanted, std::unique_ptr<s
         settle_directory(wanted.key, moved ? claim_end::owned : claim_end::gone);
         if (moved) {
             auto& kept = adopt(std::move(moved));
-            kept.impl_->store_record();
+            kept.self().store_record();
             arm_timers(kept);
         }
         return;
@@ -187,7 +186,7 @@ void session_table::impl::granted(yield_request const& wanted, std::unique_ptr<s
 // A session that was somewhere else, or here without a connection: offline on this shard now.
 void session_table::impl::take_in(session& s, shard_id from)
 {
-    auto& state = *s.impl_;
+    auto& state = s.self();
     auto const same = from == home.id();
     state.attach(home);
     count(s);
@@ -216,15 +215,15 @@ void session_table::impl::take_in(session& s, shard_id from)
 
 void session_table::impl::begin_life(session& s, session_client& client, client_settings const& settings)
 {
-    auto& state = *s.impl_;
+    auto& state = s.self();
     state.go_online(client, settings);
     if (state.durable())  // after its record: the store knows no cursor of a session that it does not know
-        home.store({cursor_op{state.id, state.stored_cursor}});
+        home.store({cursor_op{state.lasting->id, state.lasting->stored_cursor}});
 }
 
 void session_table::impl::resume(session& s, session_client& client, client_settings const& settings)
 {
-    auto& state = *s.impl_;
+    auto& state = s.self();
     std::vector<std::string> filters;
     for (auto const& own : state.subscriptions) {
         if (!parse_shared(own.filter) && own.options.level != qos::at_most_once)
@@ -238,34 +237,27 @@ void session_table::impl::resume(session& s, session_client& client, client_sett
 
 std::unique_ptr<session> session_table::impl::create(claim_request const& request)
 {
-    std::unique_ptr<session> made{new session{request.app, request.client_id}};
-    auto& state = *made->impl_;
-    state.user = request.user;
-    if (request.settings.expiry_s != 0) {
-        state.id = new_session_id();
-        state.stored_cursor = home.node().store.last_committed();
-    }
+    auto made = session::impl::make(request.app, request.client_id, request.user);
+    auto& state = made->self();
+    if (request.settings.expiry_s != 0)
+        state.lasting =
+            std::make_unique<session::impl::lasting_part>(state, new_session_id(), home.node().store.last_committed());
     state.attach(home);
     count(*made);
     return made;
 }
 
-// The table looks sessions up by their own key: one string for both.
-session& session_table::impl::adopt(std::unique_ptr<session> s)
-{
-    std::string_view const key = s->impl_->key;
-    return *sessions.emplace(key, std::move(s)).first->second;
-}
+session& session_table::impl::adopt(std::unique_ptr<session> s) { return sessions.add(std::move(s)); }
 
-void session_table::begin(session& s) { s.impl_->begin(); }
+void session_table::begin(session& s) { s.self().begin(); }
 
 // --- connections end -----------------------------------------------------------------------------------
 
 void session_table::disconnected(session& s)
 {
-    auto& state = *s.impl_;
+    auto& state = s.self();
     state.doomed = true;  // the connection takes nothing any more, not even its own will
-    if (!state.durable() || state.expiry_s == 0) {
+    if (!state.durable() || state.lasting->expiry_s == 0) {
         state.publish_will();
         return impl_->end(s, true);
     }
@@ -276,7 +268,7 @@ void session_table::disconnected(session& s)
 
 void session_table::impl::leave_connection(session& s)
 {
-    auto& state = *s.impl_;
+    auto& state = s.self();
     state.go_offline();
     state.store_record();
     arm_timers(s);
@@ -284,10 +276,10 @@ void session_table::impl::leave_connection(session& s)
 
 void session_table::condemn(session& s, session_end why)
 {
-    if (s.impl_->doomed)
+    if (s.self().doomed)
         return;
-    s.impl_->doomed = true;
-    impl_->condemned.push_back({s.impl_->address, why});
+    s.self().doomed = true;
+    impl_->condemned.push_back({s.self().address, why});
     impl_->home.at_turn_end(*impl_);
 }
 
@@ -296,7 +288,7 @@ void session_table::impl::on_turn_end()
     ended.clear();
     for (auto const& [address, why] : std::exchange(condemned, {})) {
         auto* const s = static_cast<session*>(home.resolve(address));
-        if (s != nullptr && s->impl_->client != nullptr)
+        if (s != nullptr && s->self().client != nullptr)
             end_connection(*s, why);
     }
 }
@@ -304,7 +296,7 @@ void session_table::impl::on_turn_end()
 // The broker ends a connection. The will is published: there was no DISCONNECT from the client [MQTT-3.1.2-8].
 void session_table::impl::end_connection(session& s, session_end why)
 {
-    auto& state = *s.impl_;
+    auto& state = s.self();
     auto* const client = state.client;
     state.doomed = true;
     if (!state.durable()) {
@@ -320,13 +312,13 @@ void session_table::impl::end_connection(session& s, session_end why)
 
 void session_table::impl::end(session& s, bool tell_directory)
 {
-    auto const key = s.impl_->key;
-    s.impl_->give_up();
+    session_key const key{s.self().key()};
+    s.self().give_up();
     forget(s);
-    home.detach(s.impl_->address);
+    home.detach(s.self().address);
     auto const moving_claim = moving.extract(key);
     // Not destroyed at once: a protocol may end its connection from inside a call of this very session.
-    ended.push_back(std::move(sessions.extract(key).mapped()));
+    ended.push_back(sessions.take(key));
     home.at_turn_end(*this);
     if (tell_directory)
         home.send(home_of(key),
@@ -344,13 +336,13 @@ void session_table::kick(app_id app, std::string client_id, bool drop)
             return;
         there.send(*owner, [key, drop](shard& last) {
             auto& table = *last.sessions().impl_;
-            auto const found = table.sessions.find(key);
-            if (found == table.sessions.end())
+            auto* const found = table.sessions.find(key);
+            if (found == nullptr)
                 return;
-            if (found->second->connected())
-                table.end_connection(*found->second, session_end::kicked);
-            if (auto const left = table.sessions.find(key); drop && left != table.sessions.end())
-                table.end(*left->second, true);
+            if (found->connected())
+                table.end_connection(*found, session_end::kicked);
+            if (auto* const left = table.sessions.find(key); drop && left != nullptr)
+                table.end(*left, true);
         });
     });
 }
@@ -358,10 +350,11 @@ void session_table::kick(app_id app, std::string client_id, bool drop)
 void session_table::drain()
 {
     std::vector<endpoint_id> connected;
-    for (auto const& [key, s] : impl_->sessions) {
-        if (s->connected())
-            connected.push_back(s->address());
-    }
+    impl_->sessions.for_each([&connected](session const& s) {
+        if (s.connected())
+            connected.push_back(s.address());
+        return true;
+    });
     for (auto const& address : connected) {
         auto* const s = static_cast<session*>(impl_->home.resolve(address));
         if (s != nullptr && s->connected())
@@ -374,7 +367,7 @@ void session_table::drain()
 void session_table::impl::count(session& s)
 {
     home.metrics().sessions.add();
-    if (s.impl_->durable())
+    if (s.self().durable())
         home.metrics().sessions_durable.add();
     home.node().sessions.fetch_add(1, std::memory_order_relaxed);
 }
@@ -382,12 +375,12 @@ void session_table::impl::count(session& s)
 void session_table::impl::forget(session& s)
 {
     home.metrics().sessions.subtract();
-    if (s.impl_->durable())
+    if (s.self().durable())
         home.metrics().sessions_durable.subtract();
     home.node().sessions.fetch_sub(1, std::memory_order_relaxed);
     forget_timers(s);
-    if (std::exchange(s.impl_->cursor_listed, false))
-        std::erase(cursors, s.impl_->address);
+    if (s.self().durable() && std::exchange(s.self().lasting->cursor_listed, false))
+        std::erase(cursors, s.self().address);
 }
 
 }  // namespace fulmar::broker

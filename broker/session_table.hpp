@@ -64,6 +64,9 @@ public:
     void tick();
 
     [[nodiscard]] std::size_t size() const noexcept;
+    // Visits the sessions of this shard, connected or not, in no particular order, until `visit` says false.
+    void for_each(std::function<bool(app_id, session const&)> const& visit) const;
+    [[nodiscard]] session const* find(app_id app, std::string_view client_id) const;  // null: not on this shard
 
     // --- for sessions ---
     // Ends the session's connection when the turn ends (never inside a delivery), and an ephemeral session with it.

@@ -2,12 +2,15 @@
 // cursors, recovery) and session_directory.cpp.
 #pragma once
 
+#include "broker/fast_hash.hpp"
+#include "broker/probe_table.hpp"
 #include "broker/session_directory.hpp"
 #include "broker/session_table.hpp"
 #include "broker/shard.hpp"
 
 #include <map>
 #include <unordered_map>
+#include <vector>
 
 namespace fulmar::broker {
 
@@ -18,6 +21,33 @@ struct session_table::impl final : turn_end
         claim_request request;
         session_client* client = nullptr;
         std::function<void(result<claim_result>)> done;  // empty: cancelled
+    };
+    // The sessions by key: 8 bytes each beside the reference, the key is the session's own.
+    class index
+    {
+    public:
+        [[nodiscard]] session* find(std::string_view key) const;
+        session& add(std::unique_ptr<session> s);                           // whose key is not there
+        [[nodiscard]] std::unique_ptr<session> take(std::string_view key);  // null: not there
+        [[nodiscard]] std::size_t size() const noexcept { return by_key_.size(); }
+
+        // Until `visit` says false.
+        template <class Function>
+        void for_each(Function visit) const
+        {
+            for (std::size_t i = 0; i < held_.size(); ++i) {
+                if (held_[i] != nullptr && !visit(*held_[i]))
+                    return;
+            }
+        }
+
+    private:
+        [[nodiscard]] std::uint32_t place_of(std::string_view key) const;
+
+        probe_table by_key_;  // -> place in held_, from 1
+        std::vector<std::unique_ptr<session>> held_;
+        std::vector<std::uint32_t> free_;
+        std::uint64_t seed_ = random_seed();
     };
     struct condemned_session
     {
@@ -56,7 +86,7 @@ struct session_table::impl final : turn_end
     session_table& table;
     shard& home;
     session_directory directory;
-    std::unordered_map<std::string_view, std::unique_ptr<session>> sessions;  // by the session's own key
+    index sessions;
     std::unordered_map<std::uint64_t, claim> claims;
     std::uint64_t last_ticket = 0;
     std::unordered_map<session_key, yield_request> moving;  // waiting until their publishes are settled

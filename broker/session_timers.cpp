@@ -12,9 +12,10 @@ namespace {
 constexpr std::uint32_t never = 0xFFFF'FFFF;
 constexpr unsigned ticks_per_idle_sweep = 60;  // 30 s
 
-[[nodiscard]] wall_ms expiry_of(wall_ms disconnected_at, std::uint32_t expiry_s)
+template <class Lasting>
+[[nodiscard]] wall_ms expiry_of(Lasting const& session)
 {
-    return expiry_s == never ? 0 : disconnected_at + std::uint64_t{expiry_s} * 1000;
+    return session.expiry_s == never ? 0 : session.disconnected_at + std::uint64_t{session.expiry_s} * 1000;
 }
 
 }  // namespace
@@ -32,25 +33,27 @@ void session_table::impl::settle_directory(session_key const& key, claim_end how
 
 void session_table::impl::arm_timers(session& s)
 {
-    auto const& state = *s.impl_;
-    auto const& key = state.key;
-    if (state.will_due != 0)
-        timers.emplace(state.will_due, key);
-    if (auto const due = expiry_of(state.disconnected_at, state.expiry_s); due != 0)
+    auto const& state = s.self();
+    auto const key = state.key();
+    if (state.lasting->will_due != 0)
+        timers.emplace(state.lasting->will_due, key);
+    if (auto const due = expiry_of(*state.lasting); due != 0)
         timers.emplace(due, key);
 }
 
 bool session_table::impl::expired(session::impl const& offline) const
 {
-    auto const due = expiry_of(offline.disconnected_at, offline.expiry_s);
+    auto const due = offline.durable() ? expiry_of(*offline.lasting) : 0;
     return due != 0 && due <= home.wall();
 }
 
 void session_table::impl::forget_timers(session& s)
 {
-    auto const& state = *s.impl_;
-    auto const& key = state.key;
-    for (auto const due : {state.will_due, expiry_of(state.disconnected_at, state.expiry_s)}) {
+    auto const& state = s.self();
+    auto const key = state.key();
+    if (!state.durable())
+        return;
+    for (auto const due : {state.lasting->will_due, expiry_of(*state.lasting)}) {
         auto const [first, last] = timers.equal_range(due);
         for (auto place = first; place != last; ++place) {
             if (place->second == key) {
@@ -63,22 +66,23 @@ void session_table::impl::forget_timers(session& s)
 
 void session_table::impl::fire(session_key const& key, wall_ms now)
 {
-    auto const found = sessions.find(key);
-    if (found == sessions.end() || found->second->connected())
+    auto* const found = sessions.find(key);
+    if (found == nullptr || found->connected())
         return;
-    auto& state = *found->second->impl_;
-    if (state.will_due != 0 && state.will_due <= now) {
+    auto& state = found->self();
+    auto const& lasting = *state.lasting;  // an ephemeral session ends with its connection
+    if (lasting.will_due != 0 && lasting.will_due <= now) {
         state.publish_will();
         state.store_record();
     }
-    auto const due = expiry_of(state.disconnected_at, state.expiry_s);
+    auto const due = expiry_of(lasting);
     if (due == 0 || due > now)
         return;
     state.publish_will();  // the session ends: its will cannot wait longer [MQTT-3.1.2-8]
-    end(*found->second, true);
+    end(*found, true);
 }
 
-void session_table::list_cursor(session& s) { impl_->cursors.push_back(s.impl_->address); }
+void session_table::list_cursor(session& s) { impl_->cursors.push_back(s.self().address); }
 
 void session_table::tick()
 {
@@ -90,8 +94,8 @@ void session_table::tick()
     }
     for (auto const& address : std::exchange(impl_->cursors, {})) {
         if (auto* const s = static_cast<session*>(impl_->home.resolve(address))) {
-            s->impl_->cursor_listed = false;
-            s->impl_->store_cursor();
+            s->self().lasting->cursor_listed = false;
+            s->self().store_cursor();
         }
     }
     impl_->home.routes().tick_groups();
@@ -102,12 +106,13 @@ void session_table::tick()
 // Sessions that receive nothing move on with the log, too, so that it can be trimmed behind them.
 void session_table::impl::store_idle_cursors()
 {
-    for (auto const& [key, s] : sessions) {
-        if (!s->connected() || !s->impl_->durable())
-            continue;
-        s->impl_->store_cursor();
-        s->impl_->pump();
-    }
+    sessions.for_each([](session& s) {
+        if (s.connected() && s.self().durable()) {
+            s.self().store_cursor();
+            s.self().pump();
+        }
+        return true;
+    });
 }
 
 // --- recovery --------------------------------------------------------------------------------------------
@@ -115,19 +120,19 @@ void session_table::impl::store_idle_cursors()
 void session_table::restore(recovered_session&& stored)
 {
     auto const key = make_key(stored.record.app, stored.record.client_id);
-    if (impl_->sessions.contains(key)) {
+    if (holds(key)) {
         impl_->home.store({erase_session_op{stored.record.id}});  // a crash came between its successor and its end
         return;
     }
-    std::unique_ptr<session> made{new session{stored.record.app, stored.record.client_id}};
-    auto& state = *made->impl_;
-    state.id = stored.record.id;
-    state.user = std::move(stored.record.user);
-    state.expiry_s = stored.record.expiry_s;
-    state.stored_cursor = stored.cursor;
-    state.subscriptions = std::move(stored.subscriptions);
-    std::sort(state.subscriptions.begin(), state.subscriptions.end(),
+    auto made = session::impl::make(stored.record.app, stored.record.client_id, stored.record.user);
+    auto& state = made->self();
+    state.lasting = std::make_unique<session::impl::lasting_part>(state, stored.record.id, stored.cursor);
+    auto& lasting = *state.lasting;
+    lasting.expiry_s = stored.record.expiry_s;
+    std::sort(stored.subscriptions.begin(), stored.subscriptions.end(),
               [](auto const& a, auto const& b) { return a.filter < b.filter; });
+    for (auto& own : stored.subscriptions)
+        state.subscriptions.push_back(std::move(own));
     std::sort(stored.inflight.begin(), stored.inflight.end(),
               [](auto const& a, auto const& b) { return a.sequence < b.sequence; });
     for (auto const& record : stored.inflight) {
@@ -157,12 +162,12 @@ void session_table::restore(recovered_session&& stored)
     });
     if (stored.record.will)
         state.will = std::make_unique<will_record>(std::move(*stored.record.will));
-    state.disconnected_at = stored.record.disconnected_at;
-    state.will_due = stored.record.will_due;
+    lasting.disconnected_at = stored.record.disconnected_at;
+    lasting.will_due = stored.record.will_due;
     auto& kept = impl_->adopt(std::move(made));
-    if (state.disconnected_at == 0) {  // was connected when the broker stopped: that was its disconnection
-        state.disconnected_at = impl_->home.wall();
-        state.arm_will(state.disconnected_at);
+    if (lasting.disconnected_at == 0) {  // was connected when the broker stopped: that was its disconnection
+        lasting.disconnected_at = impl_->home.wall();
+        state.arm_will(lasting.disconnected_at);
         state.store_record();
     }
     impl_->arm_timers(kept);

@@ -5,6 +5,7 @@
 // Limits:   every range is in the table of config_table.cpp; docs/operations.md lists them all.
 #pragma once
 
+#include "broker/app.hpp"
 #include "broker/limits.hpp"
 #include "broker/log.hpp"
 
@@ -111,13 +112,38 @@ struct sys_settings
     std::chrono::milliseconds interval = std::chrono::seconds{10};  // of $SYS topics; 0: none
 };
 
-// A tenant. Without any configured, a development app is generated (development_app.hpp).
-struct app_settings
+// HTTP beyond WebSocket: SSE and REST.
+struct http_api_settings
 {
-    std::string id;
-    std::string key;
-    std::string secret;
+    std::vector<std::string> allowed_origins;  // of browser pages; empty: the broker's own host and localhost; "*": any
+    std::uint32_t event_bytes_max = 1024 * 1024;                      // of one published message
+    std::uint32_t topics_per_stream = 1'000;                          // subscriptions of one SSE connection
+    std::chrono::milliseconds keep_alive = std::chrono::seconds{15};  // SSE: a sign of life when there is nothing else
+    std::chrono::milliseconds ticket_lifetime = std::chrono::seconds{30};
+    std::chrono::milliseconds idempotency_window = std::chrono::minutes{5};
 };
+
+// JSON Web Tokens: off while no algorithm is chosen.
+struct jwt_settings
+{
+    std::string algorithm;  // HS256, RS256, ES256 or EdDSA; nothing else is accepted
+    std::string key_file;   // HS256: the secret; otherwise a public key in PEM
+    std::string jwks_file;  // instead of key_file: several keys, chosen by "kid"
+    std::string issuer;     // "iss" must be this; empty: not looked at
+    std::string audience;   // "aud" must contain this; empty: a token with an audience is refused
+    std::chrono::milliseconds leeway = std::chrono::seconds{30};  // of exp and nbf, for clocks that differ
+};
+
+// One [[history]] rule: what is kept of the topics that a filter matches.
+struct history_settings
+{
+    std::string filter;
+    std::string app;                      // configured id; empty: every app
+    std::chrono::milliseconds max_age{};  // 0: as long as the log holds it
+    std::uint64_t max_messages = 0;       // of one topic; 0: any number
+    std::uint64_t max_bytes = 0;          // of one topic; 0: any size
+};
+inline constexpr std::size_t history_rules_max = 100;
 
 struct settings;
 
@@ -143,7 +169,10 @@ struct settings
     access_settings access;
     log_settings log;
     sys_settings sys;
-    std::vector<app_settings> apps;
+    http_api_settings http;
+    jwt_settings jwt;
+    std::vector<history_settings> history;
+    std::vector<app> apps;  // none: a development app is generated (development_app.hpp)
     run_options run;
 };
 

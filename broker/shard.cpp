@@ -63,11 +63,13 @@ struct shard::impl
 
     shard& owner;
     bool turn_posted = false;
+    wall_ms wall_of_turn = 0;  // 0: not asked for in this turn
     std::vector<turn_end*> dirty;
     std::vector<turn_end*> flushing;
 
     std::vector<parcel> outgoing;                    // by receiving shard
     std::vector<std::unique_ptr<mailbox>> incoming;  // by sending shard
+    std::vector<parcel> arrived;                     // taken out of one of them
     std::atomic<bool> mail_posted{false};
 
     std::vector<store_op> operations;
@@ -145,6 +147,7 @@ void shard::withdraw(turn_end& work) noexcept
 void shard::impl::end_turn()
 {
     turn_posted = false;
+    wall_of_turn = 0;
     // Other threads first: they work while this one writes to sockets. The store before the mail, so that what another
     // shard stores because of a letter is committed after what led to it.
     submit_operations();
@@ -167,18 +170,26 @@ void shard::impl::end_turn()
     owner.router_->end_turn();
 }
 
+wall_ms shard::turn_wall()
+{
+    if (impl_->wall_of_turn == 0) {
+        impl_->wall_of_turn = wall();
+        impl_->ensure_turn();
+    }
+    return impl_->wall_of_turn;
+}
+
 // --- mail ------------------------------------------------------------------------------------------
 
 void shard::send(shard_id to, std::function<void(shard&)> task, std::size_t bytes)
 {
-    impl_->outgoing[to].add({nullptr, std::move(task)}, bytes + sizeof(mail));
+    impl_->outgoing[to].add(std::move(task), bytes);
     impl_->ensure_turn();
 }
 
 void shard::forward(shard_id to, message_ptr m)
 {
-    auto const bytes = m->footprint();
-    impl_->outgoing[to].add({std::move(m), {}}, bytes + sizeof(mail));
+    impl_->outgoing[to].add(std::move(m));
     impl_->ensure_turn();
 }
 
@@ -186,12 +197,12 @@ void shard::impl::hand_over_mail()
 {
     for (std::size_t to = 0; to < outgoing.size(); ++to) {
         auto& letters = outgoing[to];
-        if (letters.items.empty())
+        if (letters.empty())
             continue;
         owner.metrics_.mailbox_batches.add();
-        owner.metrics_.mailbox_items.add(letters.items.size());
+        owner.metrics_.mailbox_items.add(letters.size());
         auto& receiver = *owner.node_.shards[to]->impl_;
-        receiver.incoming[owner.id_]->push(std::exchange(letters, {}));
+        receiver.incoming[owner.id_]->push(letters);
         if (!receiver.mail_posted.exchange(true, std::memory_order_acq_rel))
             boost::asio::post(receiver.owner.io_, [&receiver] { receiver.drain_mail(); });
     }
@@ -201,15 +212,13 @@ void shard::impl::drain_mail()
 {
     mail_posted.store(false, std::memory_order_release);
     for (auto& box : incoming) {
-        for (auto& letters : box->take()) {
-            for (auto& item : letters.items) {
-                if (item.message)
-                    owner.router_->deliver_forwarded(item.message);
-                else
-                    item.task(owner);
-            }
-            box->settle(letters.bytes);
+        box->take(arrived);
+        for (auto& letters : arrived) {
+            letters.open([this](message_ptr const& m) { owner.router_->deliver_forwarded(m); },
+                         [this](std::function<void(shard&)> const& task) { task(owner); });
+            box->settle(std::move(letters));
         }
+        arrived.clear();
     }
     ensure_turn();
 }
@@ -219,7 +228,7 @@ bool shard::congested() const noexcept
     if (node_.store.pending_bytes() > node_.limits.store_pending_bytes)
         return true;
     for (std::size_t to = 0; to < impl_->outgoing.size(); ++to) {
-        if (impl_->outgoing[to].bytes + node_.shards[to]->impl_->incoming[id_]->waiting_bytes() >
+        if (impl_->outgoing[to].bytes() + node_.shards[to]->impl_->incoming[id_]->waiting_bytes() >
             node_.limits.mailbox_bytes)
             return true;
     }

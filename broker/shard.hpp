@@ -76,6 +76,8 @@ public:
     [[nodiscard]] session_table& sessions() noexcept { return *sessions_; }
     [[nodiscard]] steady_time now() const { return node_.clock.now(); }
     [[nodiscard]] wall_ms wall() const { return node_.clock.wall(); }
+    // The same for what happens for every message: read once per turn.
+    [[nodiscard]] wall_ms turn_wall();
 
     // Runs until stop(). Called by the shard's thread.
     void run();

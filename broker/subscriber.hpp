@@ -13,6 +13,15 @@
 
 namespace fulmar::broker {
 
+struct logged_message;
+
+// How receivers of a variant get the messages of topics that keep a history (history_rules.hpp).
+enum class history_use : std::uint8_t {
+    live,  // when they are published, like all others
+    each,  // after the commit, one by one in the order of the log: subscriber::deliver_history
+    run,   // after the commit, in shared runs made by encode_logged
+};
+
 // How one front-end writes a QoS 0 message so that many receivers can share the bytes: protocol x version x framing.
 //
 // Owner:    the front-end; outlives every subscriber that names it. One object per variant and process.
@@ -24,6 +33,10 @@ public:
 
     // Appends exactly one complete frame. `retain_flag` is what the receiver sees in RETAIN.
     virtual void encode(message const& m, bool retain_flag, wall_ms now, std::vector<char>& out) const = 0;
+
+    [[nodiscard]] virtual history_use history() const noexcept { return history_use::live; }
+    // Appends one complete frame that carries the message's position. Only for history_use::run.
+    virtual void encode_logged(logged_message const&, wall_ms, std::vector<char>&) const {}
 };
 
 // What the matching subscriptions of one subscriber say together about one topic [MQTT-3.3.4-2].
@@ -51,6 +64,9 @@ public:
 
     // One message at most at `match.level`; never waits. The callee applies its own limits and counts what it drops.
     virtual void deliver(message_ptr const& m, matched_subscription const& match) = 0;
+
+    // One message of a topic that keeps a history, after its commit. Only for history_use::each.
+    virtual void deliver_history(logged_message const&) {}
 
     // Read permission for this very topic: deny rules narrower than a granted filter [checked at delivery].
     [[nodiscard]] virtual bool may_receive(std::string_view topic) const = 0;

@@ -47,4 +47,10 @@ struct shared_filter
     return filter_hash{stable_hash(filter, static_cast<std::uint32_t>(app) + 1U)};
 }
 
+// The index stream of a topic, or of the filter of a [[history]] rule (history_rules.hpp): never that of a subscription.
+[[nodiscard]] inline filter_hash hash_history(app_id app, std::string_view text) noexcept
+{
+    return filter_hash{stable_hash(text, (std::uint64_t{1} << 63U) + static_cast<std::uint32_t>(app) + 1U)};
+}
+
 }  // namespace fulmar::broker

@@ -95,8 +95,9 @@ void batch_writer::apply(publish_op const& op, log_sequence sequence)
     if (logged) {
         put(column::log, key::log(sequence).view(), record_);
         record_bytes_ += record_.size();
+        auto const size = key::size(record_.size());
         for (auto const filter : op.filters)
-            put(column::index, key::index(filter, sequence).view(), {});
+            put(column::index, key::index(filter, sequence).view(), size.view());
     }
     if (removes)
         erase(column::retained, key::retained(m.app, m.topic()));
@@ -142,6 +143,10 @@ void batch_writer::apply(erase_inflight_op const& op) { inflight_[{op.id, op.inc
 void batch_writer::apply(group_cursor_op const& op) { groups_[op.group] = &op; }
 
 void batch_writer::apply(erase_retained_op const& op) { erase(column::retained, key::retained(op.app, op.topic)); }
+
+void batch_writer::apply(put_outbox_op const& op) { put(column::outbox, key::number(op.id).view(), op.row); }
+
+void batch_writer::apply(erase_outbox_op const& op) { erase(column::outbox, key::number(op.id).view()); }
 
 void batch_writer::put(column where, std::string_view key, std::string_view value)
 {

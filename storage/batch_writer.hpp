@@ -65,6 +65,8 @@ private:
     void apply(broker::erase_inflight_op const& op);
     void apply(broker::group_cursor_op const& op);
     void apply(broker::erase_retained_op const& op);
+    void apply(broker::put_outbox_op const& op);
+    void apply(broker::erase_outbox_op const& op);
     void put(column where, std::string_view key, std::string_view value);
     void erase(column where, std::string_view key);
 

@@ -21,6 +21,8 @@ std::size_t bytes_of(std::vector<store_op> const& ops)
     for (auto const& op : ops)
         if (auto const* publish = std::get_if<publish_op>(&op.what))
             total += publish->message->footprint();
+        else if (auto const* row = std::get_if<put_outbox_op>(&op.what))
+            total += row->row.capacity();
     return total;
 }
 
@@ -35,7 +37,8 @@ bool needs_space(store_op const& op)
 bool lets_go(store_op const& op)
 {
     return !std::holds_alternative<publish_op>(op.what) && !std::holds_alternative<put_session_op>(op.what) &&
-           !std::holds_alternative<put_subscription_op>(op.what) && !std::holds_alternative<put_inflight_op>(op.what);
+           !std::holds_alternative<put_subscription_op>(op.what) && !std::holds_alternative<put_inflight_op>(op.what) &&
+           !std::holds_alternative<put_outbox_op>(op.what);
 }
 
 }  // namespace

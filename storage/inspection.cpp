@@ -202,9 +202,11 @@ void print(store_report const& report, std::ostream& out)
     if (report.opened)
         out << fmt::format(
             "log: {} records, {} bytes, positions {} to {}; index: {} entries\n"
-            "sessions: {}, subscriptions: {}, cursors: {}, in flight: {}, shared subscriptions: {}, retained: {}\n",
+            "sessions: {}, subscriptions: {}, cursors: {}, in flight: {}, shared subscriptions: {}, retained: {}, "
+            "webhooks: {}\n",
             report.records, report.record_bytes, report.low_water + 1, report.last, report.index_entries,
-            report.sessions, report.subscriptions, report.cursors, report.inflight, report.groups, report.retained);
+            report.sessions, report.subscriptions, report.cursors, report.inflight, report.groups, report.retained,
+            report.outbox);
     if (report.remains > 0)
         out << fmt::format("{} rows of erased sessions are left; the next start removes them\n", report.remains);
     for (auto const& line : report.problems)

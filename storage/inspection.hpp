@@ -30,6 +30,7 @@ struct store_report
     std::uint64_t cursors = 0;
     std::uint64_t inflight = 0;
     std::uint64_t groups = 0;
+    std::uint64_t outbox = 0;  // things to tell to somebody outside (webhooks)
     std::uint64_t retained = 0;
     broker::log_sequence low_water = 0;
     broker::log_sequence last = 0;

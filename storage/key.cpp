@@ -1,5 +1,7 @@
 #include "storage/key.hpp"
 
+#include <algorithm>
+
 namespace fulmar::storage::key {
 
 using namespace broker;
@@ -58,6 +60,18 @@ std::optional<index_entry> parse_index(std::string_view key) noexcept
     return index_entry{filter_hash{get<std::uint64_t>(key.data())}, get<log_sequence>(key.data() + 8)};
 }
 
+fixed<4> size(std::size_t record_bytes) noexcept
+{
+    fixed<4> out;
+    put(out.bytes.data(), static_cast<std::uint32_t>(std::min<std::size_t>(record_bytes, 0xFFFF'FFFF)));
+    return out;
+}
+
+std::uint32_t parse_size(std::string_view value) noexcept
+{
+    return value.size() == 4 ? get<std::uint32_t>(value.data()) : 0;
+}
+
 fixed<8> session(session_id id) noexcept { return number(static_cast<std::uint64_t>(id)); }
 
 std::optional<session_id> parse_session(std::string_view key) noexcept
@@ -108,6 +122,8 @@ std::optional<filter_hash> parse_group(std::string_view key) noexcept
     auto const value = parse_number(key);
     return value ? std::optional{filter_hash{*value}} : std::nullopt;
 }
+
+std::optional<std::uint64_t> parse_outbox(std::string_view key) noexcept { return parse_number(key); }
 
 std::string checkpoint(log_sequence sequence) { return std::string{checkpoint_prefix}.append(number(sequence).view()); }
 

@@ -34,6 +34,10 @@ struct index_entry
 [[nodiscard]] fixed<16> index(broker::filter_hash filter, broker::log_sequence sequence) noexcept;
 [[nodiscard]] std::optional<index_entry> parse_index(std::string_view key) noexcept;
 
+// The value of an index entry: the size of the record, u32. Empty in rows of older versions.
+[[nodiscard]] fixed<4> size(std::size_t record_bytes) noexcept;
+[[nodiscard]] std::uint32_t parse_size(std::string_view value) noexcept;
+
 // sessions, cursors: session id u64
 [[nodiscard]] fixed<8> session(broker::session_id id) noexcept;
 [[nodiscard]] std::optional<broker::session_id> parse_session(
@@ -60,6 +64,9 @@ struct inflight_entry
 // groups: filter hash u64
 [[nodiscard]] fixed<8> group(broker::filter_hash group) noexcept;
 [[nodiscard]] std::optional<broker::filter_hash> parse_group(std::string_view key) noexcept;
+
+// outbox: id u64, as number(); its rows are their writer's
+[[nodiscard]] std::optional<std::uint64_t> parse_outbox(std::string_view key) noexcept;
 
 // meta: names
 inline constexpr std::string_view schema_version = "schema_version";

@@ -136,11 +136,20 @@ void maintenance::trim()
 {
     // Whoever subscribes now begins at a position a moment old: stay one round behind.
     auto const bound = std::exchange(settled_, commits_.last_committed());
-    auto const read_by_all = parts_.cursors.lowest(bound);
+    auto const read_by_all = std::min(parts_.cursors.lowest(bound), held_for_history(bound));
     auto const exceeded = std::min(bound, parts_.retention.exceeded(parts_.clock.wall()));
     auto const target = std::max(read_by_all, exceeded);
     if (target > parts_.data.low_water())
         trim_to(target, read_by_all);
+}
+
+// History is read by whoever asks for it: only age lets go of it.
+log_sequence maintenance::held_for_history(log_sequence bound) const
+{
+    auto const& hold_ms = parts_.settings.history_ms;
+    if (!hold_ms)
+        return bound;
+    return *hold_ms == 0 ? 0 : std::min(bound, parts_.retention.older_than(*hold_ms, parts_.clock.wall()));
 }
 
 void maintenance::trim_to(log_sequence target, log_sequence read_by_all)

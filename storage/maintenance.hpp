@@ -31,6 +31,7 @@ private:
     void watch_space();
     void resume();
     void trim();
+    [[nodiscard]] broker::log_sequence held_for_history(broker::log_sequence bound) const;
     void trim_to(broker::log_sequence target, broker::log_sequence read_by_all);
     void account_losses(broker::log_sequence low_water, broker::log_sequence target, housekeeping& own);
     void note_position();

@@ -58,7 +58,7 @@ void queue_scan::find_sources(queue_read const& request, queue_page& page)
     auto const may_have_lost = !lost_.empty();
     for (auto const& each : request.filters) {
         auto const shared = parse_shared(each.filter);
-        auto const hash = hash_filter(each.app, each.filter);
+        auto const hash = each.history ? hash_history(each.app, each.filter) : hash_filter(each.app, each.filter);
         auto const position = std::max(request.after, each.begin);
         sources_.push_back(
             {&each, shared ? shared->filter : std::string_view{each.filter}, hash, std::max(position, low_water)});
@@ -73,6 +73,8 @@ void queue_scan::find_sources(queue_read const& request, queue_page& page)
 // several streams name counts once for each.
 void queue_scan::keep_newest(queue_read const& request, log_sequence end, queue_page& page)
 {
+    if (request.newest_bytes_max != 0)
+        keep_newest_bytes(request.newest_bytes_max, end, page);
     auto const most = request.newest_max;
     auto const first = std::min_element(sources_.begin(), sources_.end(),
                                         [](source const& a, source const& b) { return a.from < b.from; });
@@ -107,6 +109,29 @@ void queue_scan::keep_newest(queue_read const& request, log_sequence end, queue_
         each.from = std::max(each.from, begin);
     page.reached = std::max(page.reached, begin);
     page.skipped = total - newest.size();
+}
+
+// The same by bytes, for each stream: index entries carry the size of their record.
+void queue_scan::keep_newest_bytes(std::uint64_t most, log_sequence end, queue_page& page)
+{
+    auto const index = parts_.data.iterate(column::index);
+    for (auto& each : sources_) {
+        std::uint64_t bytes = 0;
+        std::uint64_t kept = 0;
+        for (index->SeekForPrev(slice(key::index(each.hash, end).view())); index->Valid(); index->Prev()) {
+            auto const entry = key::parse_index({index->key().data(), index->key().size()});
+            if (!entry || entry->filter != each.hash || entry->sequence <= each.from)
+                break;
+            bytes += key::parse_size({index->value().data(), index->value().size()});
+            if (bytes > most && kept > 0) {
+                each.from = entry->sequence;
+                page.reached = std::max(page.reached, entry->sequence);
+                ++page.skipped;  // and what lies before it
+                break;
+            }
+            ++kept;
+        }
+    }
 }
 
 // Collects the first `limit` distinct positions of all streams. False: there are more.

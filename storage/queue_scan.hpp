@@ -39,6 +39,7 @@ private:
 
     void find_sources(broker::queue_read const& request, broker::queue_page& page);
     void keep_newest(broker::queue_read const& request, broker::log_sequence end, broker::queue_page& page);
+    void keep_newest_bytes(std::uint64_t most, broker::log_sequence end, broker::queue_page& page);
     [[nodiscard]] bool find_candidates(std::size_t limit, broker::log_sequence end);
     [[nodiscard]] bool keep_first(std::size_t limit);
     void fetch();

@@ -180,6 +180,17 @@ void recover_retained(store_parts const& parts, recovery_sink const& sink)
     log_error("retained messages are damaged and were left out; run 'fulmar store check'", {{"messages", bad}});
 }
 
+void recover_outbox(store_parts const& parts, recovery_sink const& sink)
+{
+    for (rows outbox{parts, column::outbox}; outbox.valid(); outbox.next()) {
+        auto const id = key::parse_outbox(outbox.key());
+        if (!id)
+            damaged(parts, column::outbox);
+        if (sink.outbox)
+            sink.outbox({*id, std::string{outbox.value()}});
+    }
+}
+
 // At most the bytes between two checkpoints: the step of retention.
 std::uint64_t logged_after(store_parts const& parts, log_sequence position)
 {
@@ -216,6 +227,7 @@ void recover_rows(store_parts const& parts, recovery_sink const& sink)
     recover_sessions(parts, sink);
     recover_groups(parts, sink);
     recover_retained(parts, sink);
+    recover_outbox(parts, sink);
 }
 
 }  // namespace fulmar::storage

@@ -77,6 +77,16 @@ log_sequence retention::exceeded(wall_ms now) const
     return upto;
 }
 
+log_sequence retention::older_than(std::uint64_t age_ms, wall_ms now) const
+{
+    std::lock_guard const lock{mutex_};
+    log_sequence upto = 0;
+    for (auto const& at : checkpoints_)
+        if (at.committed_at + age_ms <= now)
+            upto = at.sequence;
+    return upto;
+}
+
 std::vector<log_sequence> retention::forget(log_sequence low_water)
 {
     std::lock_guard const lock{mutex_};

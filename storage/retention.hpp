@@ -31,6 +31,8 @@ public:
 
     // Everything at or before this position is past its age or over the bytes.
     [[nodiscard]] broker::log_sequence exceeded(broker::wall_ms now) const;
+    // Everything at or before this position is at least `age_ms` old.
+    [[nodiscard]] broker::log_sequence older_than(std::uint64_t age_ms, broker::wall_ms now) const;
     // Forgets checkpoints that lie before `low_water`; returns those whose rows are to be erased.
     [[nodiscard]] std::vector<broker::log_sequence> forget(broker::log_sequence low_water);
     // Approximate bytes of the records after `low_water`.

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 
 namespace fulmar::storage {
 
@@ -18,6 +19,7 @@ struct store_settings
     storage::durability durability = storage::durability::fsync;
     std::uint64_t retention_age_s = 7 * 24 * 3600;            // 0: no limit. Older messages go, read or not
     std::uint64_t retention_bytes = std::uint64_t{10} << 30;  // 0: no limit. Of records; files lag a little behind
+    std::optional<std::uint64_t> history_ms;  // the log is held at least so long, read or not; 0: until retention
     std::size_t block_cache_bytes = std::size_t{32} << 20;
     std::size_t write_buffer_bytes = std::size_t{64} << 20;  // all memtables together
     std::size_t message_cache_bytes = std::size_t{32} << 20;

@@ -55,6 +55,8 @@ private:
             auto const hash = key::parse_group(row_key);
             return hash && decode_group(*hash, value).has_value();
         });
+        each_row(column::outbox, report_.outbox,
+                 [](std::string_view row_key, std::string_view) { return key::parse_outbox(row_key).has_value(); });
     }
 
     // Calls `sound` for every row; a row of which it says no is damaged.

@@ -20,6 +20,13 @@ public:
         max_ = value > max_ ? value : max_;
     }
 
+    void add(histogram const& other) noexcept
+    {
+        for (std::size_t i = 0; i < counts_.size(); ++i)
+            counts_[i] += other.counts_[i];
+        total_ += other.total_;
+        max_ = other.max_ > max_ ? other.max_ : max_;
+    }
     void clear() noexcept { *this = {}; }
     [[nodiscard]] std::uint64_t total() const noexcept { return total_; }
     [[nodiscard]] std::uint64_t max_ns() const noexcept { return max_; }

@@ -18,7 +18,8 @@ namespace {
 class offline_run final : swarm_events
 {
 public:
-    explicit offline_run(options const& o) : options_{o}, pid_{o.pid}, swarm_{o.broker}, progress_{!o.quiet && !o.json}
+    explicit offline_run(options const& o)
+        : options_{o}, pid_{o.pid}, swarm_{o.broker, o.publishing}, progress_{!o.quiet && !o.json}
     {
     }
     void run(report& out);
@@ -72,10 +73,11 @@ void offline_run::create_clients()
     for (std::uint32_t i = 0; i < options_.publishers; ++i) {
         auto settings = client_of(options_, static_cast<std::uint32_t>(options_.subscribers) + i);
         settings.number = i;
+        settings.publishes = true;
         publisher_settings how;
         how.number = i;
         how.topic = topic;
-        how.payload_bytes = options_.payload_bytes;
+        how.payload = options_.shape();
         how.qos = 1;
         how.window = options_.window;
         how.window_by_ack = true;
@@ -87,8 +89,7 @@ void offline_run::create_clients()
 void offline_run::on_message(client& c, publish_view const& view)
 {
     stamp s;
-    if (!read_stamp(view.payload, std::max(options_.payload_bytes, stamp_bytes), s) ||
-        s.publisher >= publishers_.size()) {
+    if (!options_.shape().read(view.payload, s) || s.publisher >= publishers_.size()) {
         ++faults_.corrupt;
         return;
     }

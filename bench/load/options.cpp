@@ -1,24 +1,76 @@
 #include "bench/load/options.hpp"
 
+#include "bench/load/profile.hpp"
+
 #include <CLI/CLI.hpp>
+
+#include <optional>
 
 namespace fulmar::load {
 
 namespace {
 
-void add_connection_options(CLI::App& app, options& o, std::string& protocol, int& version)
+constexpr char const* help_footer = R"(Examples:
+  fulmar bench fanout -S 1000 --payload 1024 --pid $(pidof fulmar)     processor time per delivery
+  fulmar bench latency --rate 500 --html latency.html                  percentiles to p99.99, as a page with plots
+  fulmar bench pairs --qos 1 --protocol mqtt-ws
+  fulmar bench fanout --protocol pusher --key KEY --secret SECRET --app-id 1
+  fulmar bench fanout --protocol sse --user KEY --password SECRET
+  fulmar bench fanin --protocol rest -P 8                              requests per second, nobody listens
+  fulmar bench mixed --profile telemetry --scale 0.5
+  fulmar bench mixed --profile my.toml                                 bench/README.md says what is in it
+  fulmar bench idle -N 10000 --pid $(pidof fulmar)                     memory per connection
+  fulmar bench offline --restart-command ./restart-the-broker          is everything still there?
+
+Every payload carries publisher, number, time and checksum, and every delivery is checked while it is measured.
+Without --rate the loop is closed: a publisher has a window of messages that not all receivers have. With --rate, latency
+counts from the time at which a message should have been sent, so that a stall of the broker is not hidden.
+
+The generator needs about as much processor time per delivery as a fast broker. It prints its own: when it uses a whole
+processor, read "broker cpu per delivery" (with --pid), not throughput.
+
+Exit codes: 0 measured and proven; 1 something was lost, double, out of order, corrupt or refused; 2 could not measure.)";
+
+// What is looked at once everything is parsed.
+struct raw_options
+{
+    std::string protocol = "mqtt";
+    std::string publish_protocol;
+    int version = 4;
+    std::optional<std::uint16_t> port;
+    std::optional<std::uint16_t> publish_port;
+    std::string publish_path;
+};
+
+void add_connection_options(CLI::App& app, options& o, raw_options& raw)
 {
     app.add_option("--host", o.broker.host, "Broker's IPv4 address")->capture_default_str();
-    app.add_option("--port", o.broker.port, "Broker's port")->capture_default_str();
-    app.add_option("--protocol", protocol, "mqtt (TCP) or mqtt-ws (WebSocket)")
-        ->check(CLI::IsMember({"mqtt", "mqtt-ws"}))
+    app.add_option("--port", raw.port, "Broker's port [1883; 8080 over WebSocket and HTTP; with --tls 8883, 8443]");
+    app.add_option("--protocol", raw.protocol,
+                   "mqtt, mqtt-ws (WebSocket), pusher, sse (with REST publishers), rest (publishers only), socket.io")
+        ->check(CLI::IsMember({"mqtt", "mqtt-ws", "pusher", "sse", "rest", "socket.io"}))
         ->capture_default_str();
-    app.add_option("--mqtt-version", version, "4 (MQTT 3.1.1) or 5")
+    app.add_option("--publish-protocol", raw.publish_protocol,
+                   "What publishers speak, if not the same: mqtt, mqtt-ws, pusher-http or rest")
+        ->check(CLI::IsMember({"mqtt", "mqtt-ws", "pusher-http", "rest"}));
+    app.add_option("--publish-port", raw.publish_port, "Publishers' port, if not the same");
+    app.add_option("--mqtt-version", raw.version, "4 (MQTT 3.1.1) or 5")
         ->check(CLI::IsMember({4, 5}))
         ->capture_default_str();
-    app.add_option("--path", o.broker.path, "WebSocket path")->capture_default_str();
-    app.add_option("--user", o.user, "User name");
-    app.add_option("--password", o.password, "Password");
+    app.add_flag("--tls", o.broker.tls, "Over TLS (certificates are verified only with --ca)");
+    app.add_option("--ca", o.broker.ca_file, "Authorities that sign the broker's certificate, PEM")->type_name("FILE");
+    app.add_option("--path", o.broker.path, "Path of WebSocket or /sse; {topic} and {qos} are filled in");
+    app.add_option("--publish-path", raw.publish_path, "Path of REST publishes; {topic} and {qos} are filled in");
+    app.add_option("--user", o.user, "User name; REST and SSE: or an app's key");
+    app.add_option("--password", o.password, "Password; REST and SSE: or an app's secret");
+    app.add_option("--token", o.broker.token, "REST and SSE: bearer token");
+    app.add_option("--app-id", o.broker.app_id, "Pusher: app")->capture_default_str();
+    app.add_option("--key", o.broker.key, "Pusher: the app's key")->capture_default_str();
+    app.add_option("--secret", o.broker.secret, "Pusher: the app's secret, which signs requests")
+        ->capture_default_str();
+    app.add_option("--pipeline", o.broker.pipeline, "HTTP publishers: requests without an answer yet")
+        ->check(CLI::Range(1, 1'000))
+        ->capture_default_str();
     app.add_option("--topic", o.topic, "First level of all topics")->capture_default_str();
     app.add_option("--parallel", o.parallel, "Connections on their way at a time")->capture_default_str();
 }
@@ -28,6 +80,7 @@ void add_measuring_options(CLI::App& app, options& o)
     app.add_option("--pid", o.pid, "Broker's process id: measures its processor time and memory");
     app.add_option("--pin", o.pin, "Pins the load generator to this processor");
     app.add_flag("--json", o.json, "Prints the result as one JSON object");
+    app.add_option("--html", o.html, "Writes a page with plots, complete in one file")->type_name("FILE");
     app.add_flag("--quiet", o.quiet, "No progress line");
     app.add_option("--duration", o.duration_s, "Seconds measured")->capture_default_str();
     app.add_option("--warmup", o.warmup_s, "Seconds before measuring")->capture_default_str();
@@ -37,7 +90,7 @@ void add_traffic_options(CLI::App& sub, options& o)
 {
     sub.add_option("--publishers,-P", o.publishers, "Number of publishers")->capture_default_str();
     sub.add_option("--subscribers,-S", o.subscribers, "Number of subscribers")->capture_default_str();
-    sub.add_option("--payload", o.payload_bytes, "Payload bytes, at least 24")
+    sub.add_option("--payload", o.payload_bytes, "Payload bytes, at least 24; 48 where payloads are text")
         ->check(CLI::Range(24, 16 * 1024 * 1024))
         ->capture_default_str();
     sub.add_option("--qos", o.qos, "Quality of service of publishers and subscribers")
@@ -48,6 +101,14 @@ void add_traffic_options(CLI::App& sub, options& o)
         ->capture_default_str();
     sub.add_option("--rate", o.rate,
                    "Publishes per second in all instead of a window; latency counts from the intended time")
+        ->capture_default_str();
+}
+
+void add_mixed_options(CLI::App& sub, options& o)
+{
+    sub.add_option("--profile", o.profile, "One of " + profile_names() + ", or a file")->capture_default_str();
+    sub.add_option("--scale", o.scale, "Multiplies the number of topics, and so of clients")
+        ->check(CLI::Range(0.001, 1000.0))
         ->capture_default_str();
 }
 
@@ -64,6 +125,8 @@ void add_scenarios(CLI::App& app, options& o)
     add_traffic_options(
         *add(scenario::durable, "Publishers with a window of unacknowledged messages, one durable subscriber"), o);
     add_traffic_options(*add(scenario::latency, "Fan-out at a fixed rate"), o);
+
+    add_mixed_options(*add(scenario::mixed, "A described workload of several kinds of messages at their own rates"), o);
 
     auto* const offline = add(scenario::offline, "Durable sessions miss messages, come back and are sent them");
     offline->add_option("--sessions,-S", o.subscribers, "Durable sessions")->capture_default_str();
@@ -91,7 +154,7 @@ void add_scenarios(CLI::App& app, options& o)
 }
 
 // What a scenario means by default where that differs from the others.
-void fill_in(options& o, CLI::App const& sub)
+void fill_in(options& o, raw_options const& raw, CLI::App const& sub)
 {
     auto const said = [&](char const* name) {
         auto const* const option = sub.get_option_no_throw(name);
@@ -113,8 +176,64 @@ void fill_in(options& o, CLI::App const& sub)
         o.subscribers = 1'000;
     if (o.which == scenario::latency && o.rate <= 0)
         o.rate = 500;
+    if (raw.protocol == "rest" && !said("--subscribers"))
+        o.subscribers = 0;
     if (o.which == scenario::churn && !said("--clients"))
         o.clients = 100;
+}
+
+protocol protocol_named(std::string const& name)
+{
+    for (auto const p : {protocol::mqtt, protocol::mqtt_ws, protocol::pusher, protocol::pusher_http, protocol::sse,
+                         protocol::rest, protocol::socket_io}) {
+        if (name == to_string(p))
+            return p;
+    }
+    throw CLI::ValidationError("--protocol", "there is no protocol " + name);
+}
+
+std::uint16_t usual_port(broker_address const& address)
+{
+    if (address.speaks == protocol::mqtt)
+        return address.tls ? 8883 : 1883;
+    return address.tls ? 8443 : 8080;
+}
+
+void fill_in_addresses(options& o, raw_options const& raw)
+{
+    auto speaks = protocol_named(raw.protocol);
+    o.broker.v5 = raw.version == 5;
+    o.broker.user = o.user;
+    o.broker.password = o.password;
+    o.publishing = o.broker;
+    o.publishing.path = raw.publish_path;
+    o.publishing.speaks = raw.publish_protocol.empty() ? publishing_for(speaks) : protocol_named(raw.publish_protocol);
+    o.broker.speaks = speaks == protocol::rest ? protocol::sse : speaks;
+    if (o.publishing.speaks == o.broker.speaks && raw.publish_path.empty())
+        o.publishing.path = o.broker.path;
+    o.broker.port = raw.port.value_or(usual_port(o.broker));
+    auto const one_port = raw.port && (o.publishing.speaks == protocol::mqtt) == (o.broker.speaks == protocol::mqtt);
+    o.publishing.port = raw.publish_port.value_or(one_port ? *raw.port : usual_port(o.publishing));
+}
+
+void refuse(std::string const& what) { throw CLI::ValidationError("impossible", what); }
+
+// What a protocol cannot do is said before anything connects.
+void check_fit(options const& o)
+{
+    auto const p = o.broker.speaks;
+    auto const durable = o.which == scenario::durable || o.which == scenario::offline || o.durable_sessions;
+    if (durable && !(speaks_mqtt(p) && speaks_mqtt(o.publishing.speaks)))
+        refuse("durable sessions are MQTT's: use --protocol mqtt or mqtt-ws");
+    if (o.which == scenario::fanin && o.subscribers > 0 && !has_wildcards(p))
+        refuse(std::string{to_string(p)} + " has no wildcards, which fanin needs");
+    if (o.subscribers == 0 && o.publish_qos() == 0)
+        refuse("without subscribers publishes must be acknowledged: use --qos 1");
+    if (!speaks_mqtt(p) && o.qos > 1)
+        refuse(std::string{to_string(p)} + " has no QoS 2");
+    auto const least = o.text() ? text_stamp_bytes : stamp_bytes;
+    if (o.payload_bytes < least)
+        refuse("--payload must be at least " + std::to_string(least) + " here");
 }
 
 }  // namespace
@@ -127,6 +246,7 @@ char const* to_string(scenario s) noexcept
     case scenario::fanin: return "fanin";
     case scenario::durable: return "durable";
     case scenario::latency: return "latency";
+    case scenario::mixed: return "mixed";
     case scenario::offline: return "offline";
     case scenario::idle: return "idle";
     case scenario::storm: return "storm";
@@ -135,27 +255,28 @@ char const* to_string(scenario s) noexcept
     return "unknown";
 }
 
-options parse_options(int argc, char** argv)
+options parse_options(int argc, char** argv, char const* program)
 {
     options o;
-    std::string protocol = "mqtt";
-    int version = 4;
-    CLI::App app{"Measures an MQTT broker and verifies every delivery while doing so."};
+    raw_options raw;
+    CLI::App app{"Measures a broker over any of its protocols and verifies every delivery while doing so."};
+    app.name(program);
+    app.footer(help_footer);
     app.require_subcommand(1);
     app.fallthrough();
-    add_connection_options(app, o, protocol, version);
+    add_connection_options(app, o, raw);
     add_measuring_options(app, o);
     add_scenarios(app, o);
     try {
         app.parse(argc, argv);
+        fill_in(o, raw, *app.get_subcommand(to_string(o.which)));
+        fill_in_addresses(o, raw);
+        check_fit(o);
     } catch (CLI::ParseError const& error) {
         if (app.exit(error) == 0)
             std::exit(0);
         throw;
     }
-    o.broker.websocket = protocol == "mqtt-ws";
-    o.broker.v5 = version == 5;
-    fill_in(o, *app.get_subcommand(to_string(o.which)));
     return o;
 }
 

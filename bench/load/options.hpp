@@ -1,6 +1,7 @@
 // What the command line of the load generator says.
 #pragma once
 
+#include "bench/load/stamp.hpp"
 #include "bench/load/swarm.hpp"
 
 #include <sys/types.h>
@@ -9,18 +10,20 @@
 
 namespace fulmar::load {
 
-enum class scenario : std::uint8_t { fanout, pairs, fanin, durable, latency, offline, idle, storm, churn };
+enum class scenario : std::uint8_t { fanout, pairs, fanin, durable, latency, mixed, offline, idle, storm, churn };
 
 struct options
 {
     scenario which = scenario::fanout;
-    broker_address broker;
-    std::string user;
+    broker_address broker;      // subscribers
+    broker_address publishing;  // publishers: often the same
+    std::string user;           // MQTT
     std::string password;
     pid_t pid = 0;  // of the broker; 0: its processor time and memory are not measured
     int pin = -1;   // processor for the load generator itself
     bool json = false;
     bool quiet = false;  // no progress line
+    std::string html;    // file for the page with plots
 
     double duration_s = 5;
     double warmup_s = 1;
@@ -38,10 +41,21 @@ struct options
     bool durable_sessions = false;   // idle
     std::string restart_command;     // offline: run between enqueue and replay; prints the new process id
     std::string topic = "bench";     // first level of all topics
+    std::string profile = "chat";    // mixed: name of a built-in profile, or a file
+    double scale = 1;                // mixed: multiplies the profile's topics
+
+    // Where one side speaks text, payloads are text.
+    [[nodiscard]] bool text() const noexcept { return carries_text(broker.speaks) || carries_text(publishing.speaks); }
+    [[nodiscard]] payload_shape shape() const noexcept { return {payload_bytes, text()}; }
+    // Of the publishers: HTTP is always answered.
+    [[nodiscard]] std::uint8_t publish_qos() const noexcept
+    {
+        return qos == 0 && always_acknowledges(publishing.speaks) ? 1 : qos;
+    }
 };
 
-// Throws CLI::ParseError, which knows its exit status and text.
-[[nodiscard]] options parse_options(int argc, char** argv);
+// Throws CLI::ParseError, which knows its exit status and text; `program` is how the user called it.
+[[nodiscard]] options parse_options(int argc, char** argv, char const* program);
 
 [[nodiscard]] char const* to_string(scenario s) noexcept;
 

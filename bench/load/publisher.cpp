@@ -2,22 +2,24 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 namespace fulmar::load {
 
 publisher::publisher(publisher_settings settings, client& connection)
     : settings_{std::move(settings)},
       client_{connection},
-      payload_{blank_payload(settings_.payload_bytes, settings_.number)},
-      slots_(std::bit_ceil(settings_.windowed ? settings_.window : unacknowledged_max))
+      payload_{blank_payload(settings_.payload.size(), settings_.number)},
+      slots_(std::bit_ceil(settings_.windowed ? settings_.window : settings_.outstanding_max))
 {
 }
 
 bool publisher::may_publish() const noexcept
 {
     if (settings_.qos > 0) {
-        auto const protocol_max = std::min<std::size_t>(client_.connack().receive_maximum, unacknowledged_max);
-        if (unacknowledged_ >= std::min(protocol_max, slots_.size()))
+        auto const protocol_max =
+            std::min<std::size_t>(std::as_const(client_).connack().receive_maximum, slots_.size());
+        if (unacknowledged_ >= protocol_max)
             return false;
         // An identifier and a slot are free again only when those before them are.
         if (next_ - first_unacknowledged_ >= slots_.size())
@@ -35,7 +37,7 @@ void publisher::publish(swarm& through, std::int64_t stamped_ns)
     auto& s = slots_[place(next_)];
     s = {stamped_ns, settings_.receivers, settings_.qos > 0};
     unacknowledged_ += settings_.qos > 0;
-    write_stamp(payload_, {settings_.number, next_, stamped_ns});
+    settings_.payload.write(payload_, {settings_.number, next_, stamped_ns});
     through.publish(client_, settings_.topic, payload_, settings_.qos, static_cast<std::uint16_t>(next_ % ids + 1));
     ++next_;
 }

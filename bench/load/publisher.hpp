@@ -17,12 +17,13 @@ struct publisher_settings
 {
     std::uint32_t number = 0;
     std::string topic;
-    std::size_t payload_bytes = 64;
+    payload_shape payload;
     std::uint8_t qos = 0;
     std::size_t window = 32;
     std::uint32_t receivers = 1;  // of each message
     bool window_by_ack = false;
-    bool windowed = true;  // false: at a fixed rate, only the protocol limits it
+    bool windowed = true;                  // false: at a fixed rate, only the protocol limits it
+    std::size_t outstanding_max = 60'000;  // unacknowledged, when not windowed
 };
 
 class publisher
@@ -50,7 +51,6 @@ public:
     bool listed = false;      // already among those that may publish
 
 private:
-    static constexpr std::size_t unacknowledged_max = 60'000;
     static constexpr std::uint64_t ids = 65'534;  // 65535 is for SUBSCRIBE
 
     [[nodiscard]] std::size_t place(std::uint64_t sequence) const noexcept { return sequence & (slots_.size() - 1); }

@@ -7,6 +7,7 @@
 
 #include <unistd.h>
 #include <cstdio>
+#include <fstream>
 
 namespace fulmar::load {
 
@@ -62,6 +63,7 @@ namespace {
 void run_scenario(options const& o, report& out)
 {
     switch (o.which) {
+    case scenario::mixed: return run_mixed(o, out);
     case scenario::offline: return run_offline(o, out);
     case scenario::idle: return run_idle(o, out);
     case scenario::storm: return run_storm(o, out);
@@ -72,23 +74,47 @@ void run_scenario(options const& o, report& out)
 
 }  // namespace
 
-int run(int argc, char** argv)
+namespace {
+
+bool write_page(std::string const& path, report const& out)
+{
+    std::ofstream file{path};
+    file << out.html();
+    file.close();
+    if (!file)
+        std::fprintf(stderr, "%s cannot be written\n", path.c_str());
+    return file.good();
+}
+
+int measure(options const& o)
+{
+    (void)raise_descriptor_limit();
+    if (o.pin >= 0 && !pin_to(o.pin)) {
+        std::fprintf(stderr, "cannot pin to processor %d\n", o.pin);
+        return 2;
+    }
+    report out{to_string(o.which)};
+    out.text("protocol", to_string(o.broker.speaks));
+    if (o.publishing.speaks != o.broker.speaks)
+        out.text("publishing", to_string(o.publishing.speaks));
+    if (speaks_mqtt(o.broker.speaks))
+        out.text("mqtt_version", o.broker.v5 ? "5" : "3.1.1");
+    out.text("tls", o.broker.tls ? "yes" : "no");
+    run_scenario(o, out);
+    std::fputs(o.json ? out.json().c_str() : out.table().c_str(), stdout);
+    if (!o.html.empty() && !write_page(o.html, out))
+        return 2;
+    return out.failed() ? 1 : 0;
+}
+
+}  // namespace
+
+int run(int argc, char** argv, char const* program)
 {
     try {
-        auto const o = parse_options(argc, argv);
-        (void)raise_descriptor_limit();
-        if (o.pin >= 0 && !pin_to(o.pin)) {
-            std::fprintf(stderr, "cannot pin to processor %d\n", o.pin);
-            return 2;
-        }
-        report out{to_string(o.which)};
-        out.text("protocol", o.broker.websocket ? "mqtt-ws" : "mqtt");
-        out.text("mqtt_version", o.broker.v5 ? "5" : "3.1.1");
-        run_scenario(o, out);
-        std::fputs(o.json ? out.json().c_str() : out.table().c_str(), stdout);
-        return out.failed() ? 1 : 0;
-    } catch (CLI::ParseError const& error) {
-        return error.get_exit_code();
+        return measure(parse_options(argc, argv, program));
+    } catch (CLI::ParseError const&) {
+        return 2;  // it was said
     } catch (std::exception const& error) {
         std::fprintf(stderr, "%s\n", error.what());
         return 2;

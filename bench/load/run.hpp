@@ -3,8 +3,8 @@
 
 namespace fulmar::load {
 
-// Exit status: 0 measured and proven, 1 something was lost, double, out of order or corrupt, 2 could not measure,
-// else what the command line parser says.
-int run(int argc, char** argv);
+// `program` is how the user called it, for --help. Exit status: 0 measured and proven; 1 something was lost, double, out
+// of order, corrupt or refused; 2 could not measure, or the command line is wrong.
+int run(int argc, char** argv, char const* program);
 
 }  // namespace fulmar::load

@@ -7,6 +7,7 @@
 namespace fulmar::load {
 
 void run_traffic(options const& o, report& out);  // fanout, pairs, fanin, durable, latency
+void run_mixed(options const& o, report& out);
 void run_offline(options const& o, report& out);
 void run_idle(options const& o, report& out);
 void run_storm(options const& o, report& out);

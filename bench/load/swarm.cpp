@@ -1,6 +1,7 @@
 #include "bench/load/swarm.hpp"
 
-#include "bench/load/ws_wire.hpp"
+#include "bench/load/conversation.hpp"
+#include "bench/load/tls_stream.hpp"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -8,6 +9,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -40,8 +42,21 @@ std::int64_t monotonic_ns() noexcept
     return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
 
-swarm::swarm(broker_address address) : address_{std::move(address)}, buffer_(2 * read_bytes, '\0'), now_{monotonic_ns()}
+client::client() = default;
+client::~client() = default;
+
+swarm::swarm(broker_address everybody) : swarm{everybody, everybody} {}
+
+swarm::swarm(broker_address subscribers, broker_address publishers)
+    : buffer_(2 * read_bytes, '\0'), now_{monotonic_ns()}
 {
+    places_[0].address = std::move(subscribers);
+    places_[1].address = std::move(publishers);
+    for (auto& each : places_) {
+        each.talk = make_conversation(*this, each.address);
+        if (each.address.tls)
+            each.tls = std::make_unique<tls_context>(each.address.ca_file);
+    }
     epoll_ = epoll_create1(EPOLL_CLOEXEC);
     if (epoll_ < 0)
         throw std::runtime_error(std::string{"epoll_create1: "} + std::strerror(errno));
@@ -75,17 +90,18 @@ void swarm::watch(client& c, unsigned events, int operation)
 
 void swarm::open(client& c)
 {
-    auto const target = address_of(address_.host, address_.port);
+    auto const& address = place_of(c).address;
+    auto const target = address_of(address.host, address.port);
     c.fd_ = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (c.fd_ < 0)
         throw std::runtime_error(std::string{"socket: "} + std::strerror(errno) + " (raise the file descriptor limit)");
     int const on = 1;
     setsockopt(c.fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (address_.host.starts_with("127.")) {  // the ports of one source address do not suffice for many clients
+    if (address.host.starts_with("127.")) {  // the ports of one source address do not suffice for many clients
         setsockopt(c.fd_, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
         auto source = address_of("127.0.0.1", 0);
         source.sin_addr.s_addr = htonl(ntohl(source.sin_addr.s_addr) + next_source_++ / ports_per_source % 200);
-        bind(c.fd_, reinterpret_cast<sockaddr const*>(&source), sizeof source);
+        (void)bind(c.fd_, reinterpret_cast<sockaddr const*>(&source), sizeof source);
     }
     c.failure_.clear();
     c.opened_at_ = monotonic_ns();
@@ -113,56 +129,55 @@ void swarm::on_connected(client& c)
     getsockopt(c.fd_, SOL_SOCKET, SO_ERROR, &error, &size);
     if (error != 0)
         return drop(c, std::string{"connect: "} + std::strerror(error));
-    watch(c, EPOLLIN, EPOLL_CTL_MOD);
-    if (!address_.websocket)
-        return greet(c);
-    set_state(c, client::state::upgrading);
-    c.out_ = ws_request(address_.host, address_.port, address_.path);
-    mark(c);
-}
-
-void swarm::greet(client& c)
-{
-    set_state(c, client::state::greeting);
-    scratch_.clear();
-    write_connect(scratch_, c.settings.connect, address_.v5);
-    send(c, scratch_);
-}
-
-void swarm::send(client& c, std::string_view packet)
-{
-    if (address_.websocket) {
-        mask_ = mask_ * 1'664'525U + 1'013'904'223U;
-        write_ws_frame(c.out_, packet, 2, mask_);
-    } else {
-        c.out_.append(packet);
+    if (place_of(c).tls == nullptr) {
+        watch(c, EPOLLIN, EPOLL_CTL_MOD);
+        return on_secured(c);
     }
-    mark(c);
+    c.tls_ = std::make_unique<tls_stream>(*place_of(c).tls, c.fd_, place_of(c).address.host);
+    set_state(c, client::state::securing);
+    shake_hands(c);
 }
 
-void swarm::mark(client& c)
+void swarm::shake_hands(client& c)
 {
-    if (c.dirty_)
-        return;
-    c.dirty_ = true;
-    dirty_.push_back(&c);
+    if (c.tls_->handshake() == 1) {
+        watch(c, EPOLLIN, EPOLL_CTL_MOD);
+        return on_secured(c);
+    }
+    if (errno != EAGAIN)
+        return drop(c, "TLS: " + c.tls_->problem());
+    watch(c, EPOLLIN, EPOLL_CTL_MOD);  // what it says fits into an empty socket
+}
+
+void swarm::on_secured(client& c)
+{
+    c.connack_ = {};
+    set_state(c, client::state::greeting);
+    place_of(c).talk->on_connected(c);
+}
+
+std::string& swarm::out(client& c)
+{
+    if (!c.dirty_) {
+        c.dirty_ = true;
+        dirty_.push_back(&c);
+    }
+    return c.out_;
 }
 
 void swarm::publish(client& c, std::string_view topic, std::string_view payload, std::uint8_t qos, std::uint16_t id)
 {
-    scratch_.clear();
-    write_publish(scratch_, topic, payload, qos, id, address_.v5);
-    send(c, scratch_);
+    if (c.ready())  // else it is missing in the end, and the run fails
+        place_of(c).talk->publish(c, topic, payload, qos, id);
 }
 
 void swarm::leave(client& c)
 {
-    if (c.state_ == client::state::closed)
+    if (!c.open())
         return;
-    scratch_.clear();
-    write_disconnect(scratch_);
-    send(c, scratch_);
+    place_of(c).talk->leave(c);
     c.closing_ = true;
+    (void)out(c);
 }
 
 void swarm::drop(client& c, std::string_view why)
@@ -180,6 +195,7 @@ void swarm::close(client& c, bool reset)
         linger const at_once{1, 0};
         setsockopt(c.fd_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
     }
+    c.tls_.reset();
     ::close(c.fd_);
     c.fd_ = -1;
     set_state(c, client::state::closed);
@@ -187,7 +203,8 @@ void swarm::close(client& c, bool reset)
     c.written_ = 0;
     c.out_.clear();
     c.tail_.clear();
-    c.packet_tail_.clear();
+    c.partial.clear();
+    c.http.reset();
     c.events->on_closed(c);
 }
 
@@ -196,7 +213,7 @@ void swarm::flush()
     for (std::size_t i = 0; i < dirty_.size(); ++i) {
         auto& c = *dirty_[i];
         c.dirty_ = false;
-        if (c.state_ > client::state::connecting && !c.wants_write_)
+        if (c.state_ > client::state::securing && !c.wants_write_)
             write(c);
     }
     dirty_.clear();
@@ -205,7 +222,9 @@ void swarm::flush()
 void swarm::write(client& c)
 {
     while (c.written_ < c.out_.size()) {
-        auto const sent = ::send(c.fd_, c.out_.data() + c.written_, c.out_.size() - c.written_, MSG_NOSIGNAL);
+        auto const* const from = c.out_.data() + c.written_;
+        auto const size = c.out_.size() - c.written_;
+        auto const sent = c.tls_ ? c.tls_->send(from, size) : ::send(c.fd_, from, size, MSG_NOSIGNAL);
         if (sent > 0) {
             c.written_ += static_cast<std::size_t>(sent);
             continue;
@@ -227,39 +246,66 @@ void swarm::write(client& c)
         close(c, false);  // a reset would overtake the DISCONNECT
 }
 
+// Until `until_ns` at most, to the nanosecond where the kernel can (Linux 5.11), else to the next millisecond.
+int swarm::wait(epoll_event* events, int most, std::int64_t until_ns)
+{
+    auto const wait_ns = std::max<std::int64_t>(until_ns - monotonic_ns(), 0);
+    if (precise_wait_) {
+        timespec const timeout{wait_ns / 1'000'000'000, wait_ns % 1'000'000'000};
+        auto const count = epoll_pwait2(epoll_, events, most, &timeout, nullptr);
+        if (count >= 0 || (errno != ENOSYS && errno != EPERM))  // EPERM: a sandbox does not know it
+            return count;
+        precise_wait_ = false;
+    }
+    return epoll_wait(epoll_, events, most, static_cast<int>((wait_ns + 999'999) / 1'000'000));
+}
+
 void swarm::turn(std::int64_t until_ns)
 {
     flush();
     std::array<epoll_event, 512> events;
-    auto const wait_ns = until_ns - monotonic_ns();
-    timespec timeout{0, 0};
-    if (wait_ns > 0)
-        timeout = {wait_ns / 1'000'000'000, wait_ns % 1'000'000'000};
-    auto const count = epoll_pwait2(epoll_, events.data(), static_cast<int>(events.size()), &timeout, nullptr);
+    auto const count = wait(events.data(), static_cast<int>(events.size()), until_ns);
+    if (count < 0 && errno != EINTR)
+        throw std::runtime_error(std::string{"epoll: "} + std::strerror(errno));
     now_ = monotonic_ns();
     for (int i = 0; i < count; ++i) {
         auto const& event = events[static_cast<std::size_t>(i)];
-        auto& c = *static_cast<client*>(event.data.ptr);
-        if (c.state_ == client::state::connecting && (event.events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) != 0)
-            on_connected(c);
-        else if (c.state_ != client::state::closed && (event.events & EPOLLOUT) != 0)
-            write(c);
-        if (c.state_ != client::state::closed && (event.events & (EPOLLIN | EPOLLERR | EPOLLHUP)) != 0)
-            on_readable(c);
+        handle(*static_cast<client*>(event.data.ptr), event.events);
     }
     flush();
 }
 
+void swarm::handle(client& c, unsigned events)
+{
+    constexpr auto broken = static_cast<unsigned>(EPOLLERR) | static_cast<unsigned>(EPOLLHUP);
+    if (c.state_ == client::state::connecting && (events & (EPOLLOUT | broken)) != 0)
+        return on_connected(c);  // what it has to say is told again
+    if (c.state_ == client::state::securing)
+        return shake_hands(c);
+    if (c.open() && (events & EPOLLOUT) != 0)
+        write(c);
+    if (c.open() && (events & (EPOLLIN | broken)) != 0)
+        on_readable(c);
+}
+
 void swarm::on_readable(client& c)
+{
+    while (read_once(c) && c.tls_)  // what TLS holds back does not wake anybody
+        continue;
+}
+
+// False when there is nothing more to read now.
+bool swarm::read_once(client& c)
 {
     auto const kept = c.tail_.size();
     if (kept + read_bytes > buffer_.size())
         buffer_.resize(2 * (kept + read_bytes));
-    auto const got = recv(c.fd_, buffer_.data() + kept, read_bytes, 0);
+    auto* const to = buffer_.data() + kept;
+    auto const got = c.tls_ ? c.tls_->receive(to, read_bytes) : recv(c.fd_, to, read_bytes, 0);
     if (got <= 0) {
-        if (got < 0 && (errno == EAGAIN || errno == EINTR))
-            return;
-        return drop(c, got == 0 ? "the broker closed the connection" : std::strerror(errno));
+        if (got == 0 || (errno != EAGAIN && errno != EINTR))
+            drop(c, got == 0 ? "the broker closed the connection" : std::strerror(errno));
+        return false;
     }
     now_ = monotonic_ns();
     ++receives_;
@@ -267,144 +313,10 @@ void swarm::on_readable(client& c)
     if (kept != 0)
         std::memcpy(buffer_.data(), c.tail_.data(), kept);
     std::string_view bytes{buffer_.data(), kept + static_cast<std::size_t>(got)};
-    if (c.state_ == client::state::upgrading)
-        on_response(c, bytes);
-    if (c.state_ > client::state::upgrading) {
-        if (address_.websocket)
-            on_frames(c, bytes);
-        else
-            on_packets(c, bytes);
-    }
-    if (c.state_ != client::state::closed)
+    place_of(c).talk->on_bytes(c, bytes);
+    if (c.open())
         c.tail_.assign(bytes);
-}
-
-void swarm::on_response(client& c, std::string_view& bytes)
-{
-    auto const size = ws_response(bytes);
-    if (size == malformed)
-        return drop(c, "the WebSocket handshake was refused: " + std::string{bytes.substr(0, bytes.find('\r'))});
-    if (size == 0)
-        return;
-    bytes.remove_prefix(size);
-    greet(c);
-}
-
-void swarm::on_frames(client& c, std::string_view& bytes)
-{
-    while (c.state_ != client::state::closed) {
-        auto const frame = read_ws_frame(bytes);
-        if (frame.bytes == 0)
-            return;
-        bytes.remove_prefix(frame.bytes);
-        if (!on_ws_frame(c, frame.opcode, frame.payload))
-            return;
-    }
-}
-
-bool swarm::on_ws_frame(client& c, std::uint8_t opcode, std::string_view payload)
-{
-    if (opcode == 8) {
-        drop(c, "the broker closed the WebSocket");
-        return false;
-    }
-    if (opcode == 9) {
-        write_ws_frame(c.out_, payload, 10, mask_);
-        mark(c);
-    }
-    if (opcode > 2)
-        return true;
-    if (c.packet_tail_.empty()) {
-        on_packets(c, payload);
-        c.packet_tail_.assign(payload);
-        return c.state_ != client::state::closed;
-    }
-    auto joined = std::move(c.packet_tail_);
-    joined.append(payload);
-    std::string_view packets{joined};
-    on_packets(c, packets);
-    c.packet_tail_.assign(packets);
-    return c.state_ != client::state::closed;
-}
-
-void swarm::on_packets(client& c, std::string_view& bytes)
-{
-    auto const used =
-        for_each_packet(bytes, [&](std::uint8_t first, std::string_view body) { return on_packet(c, first, body); });
-    if (used == malformed)
-        return drop(c, "malformed packet");
-    bytes.remove_prefix(used);
-}
-
-// False when the client closed.
-bool swarm::on_packet(client& c, std::uint8_t first, std::string_view body)
-{
-    auto const type = static_cast<packet_type>(first >> 4);
-    if (type == packet_type::publish) {
-        on_publish(c, first, body);
-        return c.state_ != client::state::closed;
-    }
-    auto const id = body.size() >= 2 ? read_u16(body.data()) : std::uint16_t{0};
-    std::string written;
-    switch (type) {
-    case packet_type::connack: on_connack(c, body); break;
-    case packet_type::suback: on_suback(c, body); break;
-    case packet_type::puback:
-    case packet_type::pubrec:
-    case packet_type::pubcomp:
-        if (address_.v5 && body.size() > 2 && static_cast<unsigned char>(body[2]) >= 0x80) {
-            drop(c, "publish refused with reason code " + std::to_string(static_cast<unsigned char>(body[2])));
-        } else if (type == packet_type::pubrec) {
-            write_ack(written, packet_type::pubrel, id);
-        } else {
-            c.events->on_published(c, id);
-        }
-        break;
-    case packet_type::pubrel: write_ack(written, packet_type::pubcomp, id); break;
-    case packet_type::disconnect:
-        drop(c,
-             "DISCONNECT with reason code " + std::to_string(body.empty() ? 0 : static_cast<unsigned char>(body[0])));
-        break;
-    default: break;
-    }
-    if (!written.empty())
-        send(c, written);
-    return c.state_ != client::state::closed;
-}
-
-void swarm::on_publish(client& c, std::uint8_t first, std::string_view body)
-{
-    publish_view view;
-    if (!read_publish(first & 0x0F, body, address_.v5, view))
-        return drop(c, "malformed PUBLISH");
-    c.events->on_message(c, view);
-    if (view.qos == 0 || c.state_ == client::state::closed)
-        return;
-    std::string ack;
-    write_ack(ack, view.qos == 1 ? packet_type::puback : packet_type::pubrec, view.packet_id);
-    send(c, ack);
-}
-
-void swarm::on_connack(client& c, std::string_view body)
-{
-    if (!read_connack(body, address_.v5, c.connack_))
-        return drop(c, "malformed CONNACK");
-    if (c.connack_.code != 0)
-        return drop(c, "CONNACK refuses with code " + std::to_string(c.connack_.code));
-    if (c.settings.filter.empty())
-        return become_ready(c);
-    set_state(c, client::state::subscribing);
-    scratch_.clear();
-    write_subscribe(scratch_, 65'535, c.settings.filter, c.settings.qos, address_.v5);
-    send(c, scratch_);
-}
-
-void swarm::on_suback(client& c, std::string_view body)
-{
-    if (body.size() < 3 || static_cast<unsigned char>(body.back()) >= 0x80)
-        return drop(c, "SUBACK refuses");
-    if (c.state_ == client::state::subscribing)
-        become_ready(c);
+    return c.open();
 }
 
 void swarm::become_ready(client& c)

@@ -1,24 +1,31 @@
-// Many MQTT clients on one thread and one epoll set: reads into one shared buffer, writes once per client and turn.
+// Many clients on one thread and one epoll set: reads into one shared buffer, writes once per client and turn.
 //
-// Spec:     MQTT 3.1.1 and 5.0 as a client, QoS 0 to 2, over TCP and WebSocket; acknowledges by itself.
+// Spec:     TCP or TLS (OpenSSL); what is said over it is the business of a conversation (conversation.hpp).
 // Owner:    a scenario. Clients live until the swarm dies and may be opened again after they closed.
 // Threads:  one.
 // Cost:     per received message: one parse in place and one virtual call; no copy, no allocation.
 #pragma once
 
+#include "bench/load/broker_address.hpp"
 #include "bench/load/mqtt_wire.hpp"
 
+#include <array>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+struct epoll_event;
+
 namespace fulmar::load {
 
 class client;
+class conversation;
 class swarm;
+class tls_context;
+class tls_stream;
+struct http_progress;
 
 [[nodiscard]] std::int64_t monotonic_ns() noexcept;
 
@@ -27,19 +34,10 @@ class swarm_events
 {
 public:
     virtual ~swarm_events() = default;
-    virtual void on_ready(client&) {}  // CONNACK, and SUBACK if it subscribes
+    virtual void on_ready(client&) {}  // connected, and subscribed if it subscribes
     virtual void on_message(client&, publish_view const&) {}
-    virtual void on_published(client&, std::uint16_t /*id*/) {}  // PUBACK or PUBCOMP
+    virtual void on_published(client&, std::uint16_t /*id*/) {}  // acknowledged: PUBACK, PUBCOMP, 2xx
     virtual void on_closed(client&) {}                           // see client::failure
-};
-
-struct broker_address
-{
-    std::string host = "127.0.0.1";
-    std::uint16_t port = 1883;
-    bool websocket = false;
-    std::string path = "/mqtt";
-    bool v5 = false;
 };
 
 struct client_settings
@@ -48,21 +46,33 @@ struct client_settings
     std::string filter;        // empty: does not subscribe
     std::uint8_t qos = 0;      // of the subscription
     std::uint32_t number = 0;  // the scenario's own
+    bool publishes = false;    // talks to the publishers' address
 };
 
 class client
 {
 public:
-    enum class state : std::uint8_t { closed, connecting, upgrading, greeting, subscribing, ready };
+    enum class state : std::uint8_t { closed, connecting, securing, upgrading, greeting, subscribing, ready };
+
+    client();
+    ~client();
+    client(client const&) = delete;
+    client& operator=(client const&) = delete;
 
     client_settings settings;
     swarm_events* events = nullptr;
 
     [[nodiscard]] state now() const noexcept { return state_; }
     [[nodiscard]] bool ready() const noexcept { return state_ == state::ready; }
+    [[nodiscard]] bool open() const noexcept { return state_ != state::closed; }
     [[nodiscard]] std::string const& failure() const noexcept { return failure_; }  // why it closed; empty: asked to
     [[nodiscard]] connack_view const& connack() const noexcept { return connack_; }
     [[nodiscard]] std::int64_t opened_at() const noexcept { return opened_at_; }
+
+    // The conversation's own; forgotten when the client closes.
+    std::string partial;  // of a message that spans frames or chunks
+    std::unique_ptr<http_progress> http;
+    connack_view& connack() noexcept { return connack_; }
 
 private:
     friend class swarm;
@@ -74,16 +84,17 @@ private:
     std::int64_t opened_at_ = 0;
     std::size_t written_ = 0;  // of out_
     std::string out_;
-    std::string tail_;         // read, not yet a whole packet (or WebSocket frame)
-    std::string packet_tail_;  // WebSocket: a packet that spans frames
+    std::string tail_;  // read, not yet a whole packet, frame or response
     std::string failure_;
+    std::unique_ptr<tls_stream> tls_;
     connack_view connack_;
 };
 
 class swarm
 {
 public:
-    explicit swarm(broker_address address);
+    explicit swarm(broker_address everybody);
+    swarm(broker_address subscribers, broker_address publishers);
     ~swarm();
     swarm(swarm const&) = delete;
     swarm& operator=(swarm const&) = delete;
@@ -94,7 +105,7 @@ public:
 
     void open(client& c);
     void publish(client& c, std::string_view topic, std::string_view payload, std::uint8_t qos, std::uint16_t id);
-    void leave(client& c);                            // DISCONNECT, then close
+    void leave(client& c);                            // says goodbye, then closes
     void drop(client& c, std::string_view why = {});  // closes at once, with a reset
 
     // One turn: waits for events until `until_ns` at most, handles them, and writes what the clients have to say.
@@ -115,32 +126,37 @@ public:
     [[nodiscard]] std::uint64_t receives() const noexcept { return receives_; }
     [[nodiscard]] std::uint64_t bytes_in() const noexcept { return bytes_in_; }
 
-private:
-    void on_connected(client& c);
-    void on_readable(client& c);
-    void on_response(client& c, std::string_view& bytes);
-    void on_frames(client& c, std::string_view& bytes);
-    [[nodiscard]] bool on_ws_frame(client& c, std::uint8_t opcode, std::string_view payload);
-    void on_packets(client& c, std::string_view& bytes);
-    [[nodiscard]] bool on_packet(client& c, std::uint8_t first, std::string_view body);
-    void on_publish(client& c, std::uint8_t first, std::string_view body);
-    void on_connack(client& c, std::string_view body);
-    void on_suback(client& c, std::string_view body);
-    void greet(client& c);
+    // For conversations.
+    [[nodiscard]] std::string& out(client& c);  // append to it; it is written at the end of the turn
     void set_state(client& c, client::state to);
     void become_ready(client& c);
-    void send(client& c, std::string_view packet);
-    void mark(client& c);
+
+private:
+    struct place  // one of the two addresses
+    {
+        broker_address address;
+        std::unique_ptr<conversation> talk;
+        std::unique_ptr<tls_context> tls;
+    };
+    [[nodiscard]] place& place_of(client const& c) noexcept { return places_[c.settings.publishes ? 1 : 0]; }
+
+    [[nodiscard]] int wait(epoll_event* events, int most, std::int64_t until_ns);
+    void handle(client& c, unsigned events);
+    void on_connected(client& c);
+    void on_secured(client& c);
+    void shake_hands(client& c);
+    void on_readable(client& c);
+    [[nodiscard]] bool read_once(client& c);
     void write(client& c);
     void close(client& c, bool reset);
     void watch(client& c, unsigned events, int operation);
 
-    broker_address address_;
+    std::array<place, 2> places_;  // subscribers', publishers'
     int epoll_ = -1;
+    bool precise_wait_ = true;
     std::vector<std::unique_ptr<client>> clients_;
     std::vector<client*> dirty_;
-    std::string buffer_;   // what is being read
-    std::string scratch_;  // the packet being written
+    std::string buffer_;  // what is being read
     std::string failure_;
     std::int64_t now_ = 0;
     std::size_t ready_ = 0;
@@ -149,7 +165,6 @@ private:
     std::uint64_t receives_ = 0;
     std::uint64_t bytes_in_ = 0;
     std::uint32_t next_source_ = 0;
-    std::uint32_t mask_ = 0x9E3779B9;
 };
 
 }  // namespace fulmar::load

@@ -25,7 +25,7 @@ struct sums
 class traffic final : swarm_events
 {
 public:
-    explicit traffic(options const& o) : options_{o}, swarm_{o.broker}, progress_{!o.quiet && !o.json} {}
+    explicit traffic(options const& o) : options_{o}, swarm_{o.broker, o.publishing}, progress_{!o.quiet && !o.json} {}
 
     void run(report& out);
 
@@ -50,6 +50,10 @@ private:
     void on_published(client& c, std::uint16_t id) override;
     void on_closed(client& c) override;
 
+    [[nodiscard]] std::uint64_t progress() const noexcept
+    {
+        return options_.subscribers > 0 ? delivered_ : acknowledged_;
+    }
     void may_publish_again(publisher& p)
     {
         if (p.listed)
@@ -65,6 +69,7 @@ private:
     std::vector<stream_check> streams_;  // by subscriber and publisher; pairs: by publisher
     std::vector<publisher*> waiting_;    // may publish
     order_faults faults_;
+    throughput rate_;
     histogram delivery_latency_;
     histogram ack_latency_;
     std::uint64_t published_ = 0;
@@ -73,7 +78,7 @@ private:
     std::uint64_t stalls_ = 0;
     std::int64_t last_progress_ns_ = 0;
     std::uint64_t progress_mark_ = 0;
-    std::uint64_t shown_delivered_ = 0;
+    std::uint64_t shown_progress_ = 0;
     std::int64_t shown_at_ns_ = 0;
     bool measuring_ = false;
     bool finished_ = false;
@@ -122,14 +127,15 @@ void traffic::add_publishers()
     for (std::uint32_t i = 0; i < options_.publishers; ++i) {
         auto settings = client_of(options_, static_cast<std::uint32_t>(options_.subscribers) + i);
         settings.number = i;
+        settings.publishes = true;
         publisher_settings how;
         how.number = i;
         how.topic = topic_of(i);
-        how.payload_bytes = options_.payload_bytes;
-        how.qos = options_.qos;
+        how.payload = options_.shape();
+        how.qos = options_.publish_qos();
         how.window = options_.window;
         how.receivers = options_.which == scenario::pairs ? 1 : static_cast<std::uint32_t>(options_.subscribers);
-        how.window_by_ack = options_.which == scenario::durable && options_.qos > 0;
+        how.window_by_ack = options_.subscribers == 0 || (options_.which == scenario::durable && options_.qos > 0);
         how.windowed = options_.rate <= 0;
         publishers_.emplace_back(std::move(how), swarm_.create(std::move(settings), *this));
     }
@@ -146,8 +152,7 @@ void traffic::connect()
 void traffic::on_message(client& c, publish_view const& view)
 {
     stamp s;
-    if (!read_stamp(view.payload, std::max(options_.payload_bytes, stamp_bytes), s) ||
-        s.publisher >= publishers_.size()) {
+    if (!options_.shape().read(view.payload, s) || s.publisher >= publishers_.size()) {
         ++faults_.corrupt;
         return;
     }
@@ -247,12 +252,14 @@ void traffic::run_until(std::int64_t end_ns, bool publishing)
         swarm_.turn(until);
         if (publishing)
             check_stall();
+        if (measuring_)
+            rate_.note(swarm_.now_ns(), progress());
         if (progress_.due(swarm_.now_ns())) {
             auto const elapsed = static_cast<double>(swarm_.now_ns() - shown_at_ns_) / 1e9;
-            progress_.show(std::to_string(static_cast<std::uint64_t>(
-                               static_cast<double>(delivered_ - shown_delivered_) / elapsed)) +
-                           " deliveries/s");
-            shown_delivered_ = delivered_;
+            progress_.show(std::to_string(static_cast<std::uint64_t>(static_cast<double>(progress() - shown_progress_) /
+                                                                     elapsed)) +
+                           (options_.subscribers > 0 ? " deliveries/s" : " publishes/s"));
+            shown_progress_ = progress();
             shown_at_ns_ = swarm_.now_ns();
         }
         if (!publishing && delivered_ + faults_.corrupt >= progress_mark_)
@@ -269,7 +276,7 @@ void traffic::drain()
         before = delivered_;
         run_until(monotonic_ns() + 3 * second_ns, false);
     }
-    if (options_.qos > 0 && acknowledged_ < published_) {
+    if (options_.publish_qos() > 0 && acknowledged_ < published_) {
         progress_mark_ = ~std::uint64_t{0};
         run_until(monotonic_ns() + second_ns, false);
     }
@@ -296,6 +303,7 @@ void traffic::run(report& out)
     run_until(start + static_cast<std::int64_t>(options_.warmup_s * 1e9), true);
     auto const from = sums_now();
     measuring_ = true;
+    rate_.begin(from.at_ns, progress());
     run_until(from.at_ns + static_cast<std::int64_t>(options_.duration_s * 1e9), true);
     auto const to = sums_now();
     measuring_ = false;
@@ -311,30 +319,34 @@ void traffic::report_figures(report& out, sums const& from, sums const& to) cons
 {
     auto const seconds = static_cast<double>(to.at_ns - from.at_ns) / 1e9;
     auto const delivered = static_cast<double>(to.delivered - from.delivered);
+    auto const published = static_cast<double>(to.published - from.published);
     auto const own = to.own_cpu_s - from.own_cpu_s;
     out.count("publishers", options_.publishers);
     out.count("subscribers", options_.subscribers);
     out.count("payload_bytes", options_.payload_bytes);
-    out.count("qos", options_.qos);
+    out.count("qos", options_.publish_qos());
     if (options_.rate > 0)
         out.number("rate", options_.rate, "/s");
     else
         out.count("window", options_.window);
     out.number("seconds", seconds, "");
-    out.number("published", static_cast<double>(to.published - from.published) / seconds, "/s");
-    if (options_.qos > 0)
+    out.number("published", published / seconds, "/s");
+    if (options_.publish_qos() > 0)
         out.number("acknowledged", static_cast<double>(to.acknowledged - from.acknowledged) / seconds, "/s");
     out.number("delivered", delivered / seconds, "/s");
     if (from.broker.known && to.broker.known) {
         auto const used = to.broker.cpu_s - from.broker.cpu_s;
         out.number("broker_cpu_per_delivery", used / delivered * 1e6, "us");
+        out.number("broker_cpu_per_publish", used / published * 1e6, "us");
         out.number("broker_cpu", used / seconds * 100, "%");
     }
     out.number("generator_cpu_per_delivery", own / delivered * 1e6, "us");
+    out.number("generator_cpu_per_publish", own / published * 1e6, "us");
     out.number("generator_cpu", own / seconds * 100, "%");
     out.number("deliveries_per_receive", delivered / static_cast<double>(to.receives - from.receives), "");
     out.latency("delivery", delivery_latency_);
     out.latency("acknowledgement", ack_latency_);
+    out.over_time(options_.subscribers > 0 ? "deliveries" : "publishes", rate_);
 }
 
 void traffic::report_proof(report& out)
@@ -348,7 +360,7 @@ void traffic::report_proof(report& out)
     out.faults(faults_);
     if (!broken_.empty())
         out.fail(broken_);
-    else if (options_.qos > 0 && acknowledged_ < published_)
+    else if (options_.publish_qos() > 0 && acknowledged_ < published_)
         out.fail(std::to_string(published_ - acknowledged_) + " publishes were never acknowledged");
 }
 

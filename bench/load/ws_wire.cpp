@@ -6,13 +6,14 @@
 
 namespace fulmar::load {
 
-std::string ws_request(std::string_view host, std::uint16_t port, std::string_view path)
+std::string ws_request(std::string_view host, std::uint16_t port, std::string_view path, std::string_view protocol)
 {
     std::string request{"GET "};
     request.append(path).append(" HTTP/1.1\r\nHost: ").append(host).append(":").append(std::to_string(port));
-    request.append(
-        "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-        "Sec-WebSocket-Protocol: mqtt\r\nSec-WebSocket-Version: 13\r\n\r\n");
+    request.append("\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n");
+    if (!protocol.empty())
+        request.append("Sec-WebSocket-Protocol: ").append(protocol).append("\r\n");
+    request.append("Sec-WebSocket-Version: 13\r\n\r\n");
     return request;
 }
 
@@ -47,7 +48,7 @@ void write_ws_frame(std::string& out, std::string_view payload, std::uint8_t opc
     auto const wide = std::uint64_t{mask} << 32 | mask;
     std::size_t i = 0;
     for (; i + 8 <= payload.size(); i += 8) {
-        std::uint64_t word;
+        std::uint64_t word = 0;
         std::memcpy(&word, to + i, 8);
         word ^= wide;
         std::memcpy(to + i, &word, 8);

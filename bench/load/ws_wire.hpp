@@ -7,13 +7,14 @@
 
 namespace fulmar::load {
 
-[[nodiscard]] std::string ws_request(std::string_view host, std::uint16_t port, std::string_view path);
+[[nodiscard]] std::string ws_request(std::string_view host, std::uint16_t port, std::string_view path,
+                                     std::string_view protocol);  // empty: none is asked for
 
 // Bytes of the response header including its empty line; 0 if it is not complete; malformed (mqtt_wire.hpp) if it is not
 // "101 Switching Protocols".
 [[nodiscard]] std::size_t ws_response(std::string_view bytes) noexcept;
 
-// Appends one masked binary frame.
+// Appends one masked frame.
 void write_ws_frame(std::string& out, std::string_view payload, std::uint8_t opcode, std::uint32_t mask);
 
 struct ws_frame

@@ -31,7 +31,7 @@ using broker::qos;
 struct peer_limits
 {
     protocol_version version = protocol_version::v3_1_1;
-    std::size_t maximum_packet_size = packet_bytes_max;
+    std::uint32_t maximum_packet_size = packet_bytes_max;
     bool problem_information = true;  // false: reason strings and user properties only in CONNACK and DISCONNECT
 };
 

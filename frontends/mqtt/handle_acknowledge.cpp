@@ -51,7 +51,7 @@ void protocol::on_acknowledge(ack_packet const& p)
 void protocol::on_disconnect(disconnect_packet const& p)
 {
     auto expiry_s = p.session_expiry_interval_s;
-    if (expiry_s && *expiry_s != 0 && expiry_asked_s_ == 0) {
+    if (expiry_s && *expiry_s != 0 && asked_no_expiry_) {
         home().metrics().protocol_errors.add();
         return close_with(reason_code::protocol_error, "DISCONNECT raises a Session Expiry Interval of 0");
     }

@@ -83,8 +83,7 @@ void protocol::continue_reauthentication(std::string_view client_data)
     if (!step.done)
         return send_auth(reason_code::continue_authentication, method, step.data);
     extras_->reauthentication.reset();
-    allowed_ = step.done->allowed;
-    session_->set_permissions(allowed_);
+    session_->set_permissions(step.done->allowed);
     send_auth(reason_code::success, method, step.data);
 }
 

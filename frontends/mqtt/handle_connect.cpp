@@ -153,11 +153,9 @@ void protocol::on_authenticated(broker::result<broker::identity> who)
     if (!who)
         return refuse_connect(reason_for(who.error(), packet_type::connack),
                               "authentication failed: " + who.error().message());
-    app_ = who->app;
-    allowed_ = who->allowed;
     rules_seen_ = context_.rules_generation.load(std::memory_order_relaxed);
     auto const& will = handshake_->connect.will;
-    if (will && (will->topic.starts_with('$') || !allowed_ || !allowed_->may_publish(will->topic)))
+    if (will && (will->topic.starts_with('$') || !who->allowed || !who->allowed->may_publish(will->topic)))
         return refuse_connect(reason_code::not_authorized, "the will's topic is not allowed");
     claim_session(*who);
 }
@@ -165,8 +163,9 @@ void protocol::on_authenticated(broker::result<broker::identity> who)
 void protocol::claim_session(broker::identity const& who)
 {
     auto const& c = handshake_->connect;
-    expiry_asked_s_ = asked_expiry(c);
-    handshake_->expiry_s = granted_expiry(expiry_asked_s_, home().limit());
+    handshake_->expiry_asked_s = asked_expiry(c);
+    handshake_->expiry_s = granted_expiry(handshake_->expiry_asked_s, home().limit());
+    asked_no_expiry_ = handshake_->expiry_asked_s == 0;
 
     broker::claim_request request;
     request.app = who.app;
@@ -212,7 +211,7 @@ bool protocol::send_connack(handshake const& h, bool session_present)
     auto const& c = h.connect;
     connack_fields answer;
     answer.session_present = session_present;
-    if (h.expiry_s != expiry_asked_s_)
+    if (h.expiry_s != h.expiry_asked_s)
         answer.session_expiry_interval_s = h.expiry_s;
     if (auto const maximum = home().limit().receive_maximum; maximum != 65'535)
         answer.receive_maximum = maximum;

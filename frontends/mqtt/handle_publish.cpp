@@ -47,7 +47,8 @@ void protocol::on_publish(publish_packet const& p)
     bool const repeated = p.level == qos::exactly_once && session_->receiving(p.id);
     if (!publish_acceptable(p, repeated))
         return;
-    if (!repeated && (topic.starts_with('$') || !allowed_ || !allowed_->may_publish(topic)))
+    auto const* const allowed = session_->allowed();
+    if (!repeated && (topic.starts_with('$') || allowed == nullptr || !allowed->may_publish(topic)))
         return refuse_publish(p, broker::errc::not_authorized);
     session_->publish(make_message(p, topic), p.id);
     // A v3 client knows no Receive Maximum. Only a QoS 1 publish may stop the reading: its acknowledgement starts it
@@ -96,10 +97,10 @@ void protocol::refuse_publish(publish_packet const& p, broker::errc why)
 
 broker::message_ptr protocol::make_message(publish_packet const& p, std::string_view topic)
 {
-    auto const now = home().wall();
+    auto const now = home().turn_wall();
     auto const& expiry_s = p.properties.message_expiry_interval_s;
     broker::message_fields fields;
-    fields.app = app_;
+    fields.app = session_->app();
     fields.topic = topic;
     fields.payload = p.payload;
     fields.level = p.level;
@@ -108,6 +109,9 @@ broker::message_ptr protocol::make_message(publish_packet const& p, std::string_
     fields.published_at = now;
     if (expiry_s)
         fields.expires_at = now + (*expiry_s == 0 ? immediate_ms : broker::wall_ms{*expiry_s} * 1000);
+    for (auto const& [name, value] : p.properties.user)
+        if (name == "event" && fields.event.empty())
+            fields.event = value;  // what Pusher clients and others bind to
     fields.properties = to_message_properties(p.properties);
     return broker::message::make(std::move(fields));
 }

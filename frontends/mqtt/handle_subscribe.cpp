@@ -81,7 +81,8 @@ reason_code protocol::judge(requested_subscription const& wanted) const
         return reason_code::shared_subscriptions_not_supported;
     if (broker::has_wildcard(wanted.filter) && !settings.wildcards_available)
         return reason_code::wildcard_subscriptions_not_supported;
-    if (!allowed_ || !allowed_->may_subscribe(shared ? shared->filter : wanted.filter))
+    auto const* const allowed = session_->allowed();
+    if (allowed == nullptr || !allowed->may_subscribe(shared ? shared->filter : wanted.filter))
         return reason_code::not_authorized;
     return reason_code::success;
 }

@@ -117,10 +117,10 @@ void protocol::check_rules()
     if (generation == rules_seen_ || stage_ != stage::connected)
         return;
     rules_seen_ = generation;
-    allowed_ = context_.authenticator.current_permissions(session_->user(), session_->client_id());
-    if (!allowed_)
+    auto allowed = context_.authenticator.current_permissions(session_->user(), session_->client_id());
+    if (!allowed)
         return close_with(reason_code::not_authorized, "the credentials are no longer valid");
-    session_->set_permissions(allowed_);
+    session_->set_permissions(std::move(allowed));
 }
 
 // --- the end of the connection -------------------------------------------------------------------

@@ -45,7 +45,7 @@ public:
     void on_drained() override;
     void on_closed(bool clean) override;
 
-    static constexpr std::uint32_t requests_open_max = 256;
+    static constexpr std::uint16_t requests_open_max = 256;
 
 private:
     enum class stage : std::uint8_t {
@@ -136,17 +136,15 @@ private:
     frontend_context const& context_;
     net::wire& wire_;
     broker::session* session_ = nullptr;  // while connected
-    std::shared_ptr<broker::permissions const> allowed_;
     std::unique_ptr<handshake> handshake_;
     std::unique_ptr<extras> extras_;
     peer_limits peer_;
-    broker::steady_time heard_;  // when the last whole packet arrived
-    broker::app_id app_ = broker::default_app;
     std::uint32_t rules_seen_ = 0;
-    std::uint32_t expiry_asked_s_ = 0;  // in CONNECT: a 0 cannot be raised later
-    std::uint32_t requests_open_ = 0;
+    broker::steady_time heard_;  // when the last whole packet arrived
+    std::uint16_t requests_open_ = 0;
     std::uint16_t keep_alive_s_ = 0;
     stage stage_ = stage::awaiting_connect;
+    bool asked_no_expiry_ = true;  // in CONNECT: that cannot be raised later
     // Why the client is not read from.
     bool publishes_waiting_ = false;
     bool requests_waiting_ = false;

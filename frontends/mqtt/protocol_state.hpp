@@ -18,6 +18,7 @@ struct protocol::handshake
     connect_packet connect;  // views into `bytes`
     std::string client_id;   // the client's, or the one assigned
     bool id_assigned = false;
+    std::uint32_t expiry_asked_s = 0;
     std::uint32_t expiry_s = 0;  // granted
     bool reading_paused = false;
     std::uint64_t claim = 0;  // ticket of the pending claim; 0: none

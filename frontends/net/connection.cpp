@@ -23,7 +23,7 @@ constexpr auto held_recheck = 1s;
 }  // namespace
 
 connection::connection(shard_frontend& owner, int fd, std::optional<socket_address> const& from)
-    : owner_(owner), fd_(fd)
+    : fd_(fd), owner_(owner)
 {
     if (from) {
         ip_ = from->ip;
@@ -221,9 +221,14 @@ void connection::on_turn_end()
         auto& home = owner_.home();
         auto const half = home.limit().outbox_bytes / 2;
         crowded_ = crowded_ || outbox_->waiting_bytes() > half;
+        auto const& dropped = home.metrics().dropped[static_cast<std::size_t>(broker::drop_reason::outbox_full)];
+        auto const dropped_before = dropped.get();
         auto const status = outbox_->flush(io(), home.limit().outbox_bytes, home.metrics());
         if (status == io_status::failed) {
             return finish(false);
+        }
+        if (dropped.get() != dropped_before && stage_ == stage::open) {
+            protocol_->on_frames_dropped();
         }
         crowded_ = crowded_ || outbox_->waiting_bytes() > half;
         if (status == io_status::done) {

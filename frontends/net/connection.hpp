@@ -26,7 +26,8 @@ namespace fulmar::net {
 class shard_frontend;
 class tls_session;
 
-class connection final : public wire, private broker::turn_end, private poll_target, private timer_node
+// Idle connections are many: small fields come first, where turn_end leaves room for them.
+class connection final : public wire, private poll_target, private timer_node, private broker::turn_end
 {
 public:
     connection(shard_frontend& owner, int fd, std::optional<socket_address> const& from);
@@ -110,20 +111,9 @@ private:
     [[nodiscard]] std::size_t transport_index() const noexcept;  // into shard_metrics::connections
     [[nodiscard]] stream io() noexcept { return stream{fd_, tls_.get()}; }
 
-    shard_frontend& owner_;
-    std::unique_ptr<protocol> protocol_;
-    std::unique_ptr<outbox> outbox_;           // while there is something to send
-    std::unique_ptr<std::vector<char>> tail_;  // while a packet is incomplete
-    std::unique_ptr<tls_session> tls_;
-    std::unique_ptr<opening> opening_;
-    connection_quota* quota_ = nullptr;
-    std::unique_ptr<rare_facts> facts_;
-    ip_address ip_;  // of the socket's peer
-    int fd_;
-    std::uint32_t place_ = 0;  // in shard_frontend::connections_
-    std::uint16_t port_ = 0;   // of the socket's peer
-    std::uint16_t pauses_ = 0;
     stage stage_ = stage::open;
+    std::uint16_t port_ = 0;  // of the socket's peer
+    std::uint16_t pauses_ = 0;
     bool on_this_machine_ : 1 = false;  // the peer itself, not through a proxy
     bool clean_ : 1 = true;             // what on_closed will be told
     bool readable_ : 1 = false;         // there may be input: the edge was seen and not used up
@@ -135,6 +125,17 @@ private:
     bool flushing_ : 1 = false;         // queued for the end of the turn
     bool scheduled_ : 1 = false;        // queued for the next turn
     bool retiring_ : 1 = false;         // queued to be dismissed
+    int fd_;
+    std::uint32_t place_ = 0;  // in shard_frontend::connections_
+    shard_frontend& owner_;
+    std::unique_ptr<protocol> protocol_;
+    std::unique_ptr<outbox> outbox_;           // while there is something to send
+    std::unique_ptr<std::vector<char>> tail_;  // while a packet is incomplete
+    std::unique_ptr<tls_session> tls_;
+    std::unique_ptr<opening> opening_;
+    connection_quota* quota_ = nullptr;
+    std::unique_ptr<rare_facts> facts_;
+    ip_address ip_;  // of the socket's peer
 };
 
 }  // namespace fulmar::net

@@ -6,15 +6,21 @@
 
 #include "frontends/net/http_message.hpp"
 
+#include <functional>
+#include <memory>
 #include <utility>
 
 namespace fulmar::net {
+
+// Makes the protocol that goes on with a connection after the head of an answer without an end (http_responder::stream).
+using http_stream_factory = std::function<std::unique_ptr<protocol>(wire&)>;
 
 // The connection, as far as an answer is concerned.
 class http_answer_sink
 {
 public:
     virtual void complete(http_response const& response) = 0;
+    virtual void hand_over(http_response const& head, http_stream_factory const& make) = 0;
 
 protected:
     ~http_answer_sink() = default;
@@ -30,6 +36,7 @@ public:
 
     // The first answer counts.
     void answer(http_response const& response);
+    void stream(http_response const& head, http_stream_factory const& make);
     // The connection has ended, or has answered itself.
     void forget() noexcept { connection_ = nullptr; }
     [[nodiscard]] bool open() const noexcept { return connection_ != nullptr; }

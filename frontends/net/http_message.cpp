@@ -111,7 +111,10 @@ http_response plain_response(unsigned status, std::string_view text)
     return {status, "text/plain; charset=utf-8", {}, std::string{text} + "\n"};
 }
 
-std::string response_head(http_response const& response, bool keep_alive, bool version_1_1)
+namespace {
+
+// Status line, date and the fields that the handler gave.
+[[nodiscard]] std::string head_lines(http_response const& response, bool version_1_1)
 {
     namespace http = boost::beast::http;
     auto const reason = http::obsolete_reason(http::int_to_status(response.status));
@@ -123,6 +126,22 @@ std::string response_head(http_response const& response, bool keep_alive, bool v
     append_line(head, "Date", http_date());
     for (auto const& field : response.headers)
         append_line(head, field.name, field.value);
+    return head;
+}
+
+}  // namespace
+
+std::string stream_head(http_response const& response, bool version_1_1)
+{
+    auto head = head_lines(response, version_1_1);
+    append_line(head, "Content-Type", response.content_type);
+    append_line(head, "Connection", "close");
+    return head += "\r\n";
+}
+
+std::string response_head(http_response const& response, bool keep_alive, bool version_1_1)
+{
+    auto head = head_lines(response, version_1_1);
     if (!has_no_content(response.status)) {
         if (!response.content_type.empty() || !response.body.empty())
             append_line(head, "Content-Type",

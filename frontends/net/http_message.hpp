@@ -35,6 +35,7 @@ struct http_request
     std::string body;
     peer from;
     bool version_1_1 = true;
+    broker::shard* home = nullptr;  // of the connection; null only in requests that no connection made
 
     // The first line of that name, or empty.
     [[nodiscard]] std::string_view header(std::string_view name) const noexcept;
@@ -58,5 +59,8 @@ struct http_response
 
 // Everything of an answer that precedes its body. A 101 is written as one that does not keep the connection alive.
 [[nodiscard]] std::string response_head(http_response const& response, bool keep_alive, bool version_1_1);
+
+// The same for a body that ends with the connection.
+[[nodiscard]] std::string stream_head(http_response const& response, bool version_1_1);
 
 }  // namespace fulmar::net

@@ -22,19 +22,40 @@ namespace {
     return segment.size() > 2 && segment.front() == '{' && segment.back() == '}';
 }
 
+[[nodiscard]] bool captures_rest(std::string_view segment) noexcept { return segment.ends_with("*}"); }
+
 // How many segments match literally, or nullopt if the path does not match at all.
 [[nodiscard]] std::optional<std::size_t> match(http_route const& route, std::vector<std::string_view> const& path)
 {
-    if (route.segments.size() != path.size())
+    auto const& segments = route.segments;
+    auto const open_end = !segments.empty() && captures_rest(segments.back());
+    if (open_end ? segments.size() > path.size() : segments.size() != path.size())
         return std::nullopt;
     std::size_t literal = 0;
-    for (std::size_t i = 0; i < path.size(); ++i) {
+    for (std::size_t i = 0; i < segments.size(); ++i) {
         if (route.segments[i] == path[i])
             ++literal;
         else if (!captures(route.segments[i]) || path[i].empty())
             return std::nullopt;
     }
     return literal;
+}
+
+void capture(http_route const& route, std::vector<std::string_view> const& path, std::vector<http_field>& out)
+{
+    for (std::size_t i = 0; i < route.segments.size(); ++i) {
+        auto const& pattern = route.segments[i];
+        if (!captures(pattern) || (pattern == path[i] && !captures_rest(pattern)))
+            continue;
+        if (!captures_rest(pattern)) {
+            out.push_back({pattern.substr(1, pattern.size() - 2), std::string{path[i]}});
+            continue;
+        }
+        auto rest = std::string{path[i]};
+        for (auto next = i + 1; next < path.size(); ++next)
+            rest.append("/").append(path[next]);
+        out.push_back({pattern.substr(1, pattern.size() - 3), std::move(rest)});
+    }
 }
 
 [[nodiscard]] bool accepts(http_route const& route, std::string_view method) noexcept
@@ -100,9 +121,7 @@ http_router::found http_router::find(std::string_view method, std::string_view p
         }
     }
     if (best.route != nullptr)
-        for (std::size_t i = 0; i < segments.size(); ++i)
-            if (auto const& pattern = best.route->segments[i]; captures(pattern) && pattern != segments[i])
-                best.captures.push_back({pattern.substr(1, pattern.size() - 2), std::string{segments[i]}});
+        capture(*best.route, segments, best.captures);
     return best;
 }
 

@@ -26,6 +26,9 @@ class http_responder
 public:
     explicit http_responder(std::shared_ptr<http_exchange> exchange) : exchange_(std::move(exchange)) {}
     void send(http_response response) const;
+    // An answer whose end is not known: `head` (its body is ignored) is sent at once and the connection goes over to what
+    // `make` gives, whose bytes are the body, until it closes. HEAD gets the head alone.
+    void stream(http_response head, std::function<std::unique_ptr<protocol>(wire&)> const& make) const;
     // The connection has ended, or somebody has answered: nobody waits any more.
     [[nodiscard]] bool gone() const noexcept;
 
@@ -57,7 +60,7 @@ struct websocket_route
 struct http_route
 {
     std::string method;                 // empty: any
-    std::vector<std::string> segments;  // "{name}" captures one segment
+    std::vector<std::string> segments;  // "{name}" captures one segment; "{name*}", as the last, all that are left
     std::size_t body_bytes_max = 0;
     http_handler handler;  // one of these three
     http_async_handler async_handler;
@@ -73,7 +76,7 @@ public:
     http_router(http_router const&) = delete;
     http_router& operator=(http_router const&) = delete;
 
-    // `pattern` is a path; segments may be "{name}". Literal segments win over captured ones.
+    // `pattern` is a path; segments may be "{name}", the last one "{name*}". Literal segments win over captured ones.
     void get(std::string_view pattern, http_handler handler);
     void post(std::string_view pattern, http_handler handler, std::size_t body_bytes_max = body_bytes_default);
     void on(std::string_view method, std::string_view pattern, http_async_handler handler,

@@ -47,7 +47,7 @@ public:
     }
 
 private:
-    // handed_on: a WebSocket session takes over. ended: closing.
+    // handed_on: a WebSocket session or a stream takes over. ended: closing.
     enum class phase : std::uint8_t { idle, head, body, answering, handed_on, ended };
 
     // A request whose body is still arriving.
@@ -58,7 +58,9 @@ private:
         http_router::found found;
     };
 
-    void complete(http_response const& response) override;  // the answer of an asynchronous handler
+    // The answer of an asynchronous handler.
+    void complete(http_response const& response) override;
+    void hand_over(http_response const& head, http_stream_factory const& make) override;
     bool read_head(std::span<char const>& in);
     bool read_body(std::span<char const>& in);
     [[nodiscard]] http_fault parse_head(std::span<char const> head);
@@ -166,6 +168,7 @@ http_fault http_connection::parse_head(std::span<char const> head)
     for (auto const& field : message)
         request.headers.push_back({text(field.name_string()), text(field.value())});
     request.from = wire_.remote();
+    request.home = &wire_.home();
     http_target target;
     if (auto const fault = read_target(request.target, target))
         return fault;
@@ -305,6 +308,25 @@ void http_connection::complete(http_response const& response)
         return;
     answer(response);
     resume(waiting_);
+}
+
+void http_connection::hand_over(http_response const& head, http_stream_factory const& make)
+{
+    if (phase_ != phase::answering)
+        return;
+    wire_.send(stream_head(head, version_1_1_));
+    keep_alive_ = false;
+    if (head_only_) {
+        end_request();
+    } else {
+        incoming_.reset();
+        phase_ = phase::handed_on;
+        wire_.set_deadline(std::chrono::milliseconds{0});
+    }
+    auto const streams = phase_ == phase::handed_on;
+    resume(waiting_);
+    if (streams)
+        wire_.replace_protocol(make(wire_));
 }
 
 void http_connection::open_websocket()

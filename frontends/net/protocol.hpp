@@ -92,6 +92,10 @@ public:
     // The outbox fell below half of limits::outbox_bytes after having been above it.
     virtual void on_drained() {}
 
+    // Whole frames of runs were dropped because the socket took too little (wire::send_run). They followed everything
+    // that was kept.
+    virtual void on_frames_dropped() {}
+
     // Exactly once, last call: the connection is gone. `clean`: the peer closed, no error.
     virtual void on_closed(bool clean) = 0;
 };

@@ -1,6 +1,6 @@
 #include "frontends/net/websocket_upgrade.hpp"
 
-#include "frontends/net/http_rules.hpp"
+#include "frontends/net/cors.hpp"
 
 #include <openssl/evp.h>
 #include <algorithm>
@@ -51,33 +51,6 @@ constexpr std::string_view handshake_guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B1
     if (request.count("Sec-WebSocket-Key") != 1 || !valid_key(request.header("Sec-WebSocket-Key")))
         return plain_response(400, "Sec-WebSocket-Key is not 16 bytes in base64");
     return std::nullopt;
-}
-
-// "https://example.org:8443" -> "example.org"; empty for anything that is not a web origin.
-[[nodiscard]] std::string_view host_of_origin(std::string_view origin) noexcept
-{
-    for (std::string_view const scheme : {"http://", "https://"})
-        if (origin.starts_with(scheme))
-            return host_name(origin.substr(scheme.size()));
-    return {};
-}
-
-[[nodiscard]] bool origin_allowed(http_request const& request, std::vector<std::string> const& allowed)
-{
-    auto const lines = request.count("Origin");
-    if (lines == 0)
-        return true;
-    auto const origin = request.header("Origin");
-    auto const listed = [&allowed](std::string_view name) {
-        return std::find(allowed.begin(), allowed.end(), name) != allowed.end();
-    };
-    if (lines > 1)
-        return false;
-    if (!allowed.empty())
-        return listed("*") || listed(origin);
-    auto const host = host_of_origin(origin);
-    return !host.empty() && (same_token(host, host_name(request.header("Host"))) || same_token(host, "localhost") ||
-                             host == "127.0.0.1" || host == "[::1]");
 }
 
 // The client's list is in its order of preference; names are compared as they are [MQTT-6.0.0-3].

@@ -101,7 +101,7 @@ void any_message(std::string_view input)
         }
         fields.properties = std::move(properties);
     }
-    round_trip(broker::message{std::move(fields)}, flag(8));
+    round_trip(*broker::message::make(std::move(fields)), flag(8));
 }
 
 }  // namespace

@@ -5,7 +5,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, existsSync, openSync, closeSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, existsSync, openSync, closeSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -64,12 +64,14 @@ async function freePort() {
 }
 
 export class Broker {
-  constructor(settings = {}) {
+  // `configuration`: the text of a file, for what cannot be set with --set.
+  constructor({ configuration, ...settings } = {}) {
     this.program = process.env.FULMAR_BIN ?? process.env.FULMAR_DEFAULT_BIN;
     if (!this.program) throw new Error('FULMAR_BIN must name the fulmar program');
     this.directory = mkdtempSync(join(tmpdir(), 'fulmar-test-'));
     this.logFile = join(this.directory, 'broker.log');
-    this.settings = { ...settings };
+    this.settings = settings;
+    if (configuration !== undefined) this.configure(configuration);
     if (process.env.FULMAR_TEST_SHARDS) this.settings['node.shards'] ??= process.env.FULMAR_TEST_SHARDS;
     this.starts = 0;
     this.process = null;
@@ -81,6 +83,7 @@ export class Broker {
     const args = ['serve', '--data-dir', join(this.directory, 'data'), '--ports-file', portsFile];
     for (const [name, port] of Object.entries(this.wanted)) args.push(`--${name}-port`, String(port));
     for (const [key, value] of Object.entries(this.settings)) args.push('--set', `${key}=${value}`);
+    if (this.configFile) args.push('--config', this.configFile);
     const log = openSync(this.logFile, 'a');
     const child = start(this.program, args, { stdio: ['ignore', log, log] });
     closeSync(log);
@@ -96,6 +99,19 @@ export class Broker {
       return true;
     }, 'the broker listens');
     return this;
+  }
+
+  configure(text) {
+    this.configFile = join(this.directory, 'fulmar.toml');
+    writeFileSync(this.configFile, text);
+  }
+
+  // Takes the configuration file as it is now.
+  async reload(text) {
+    this.configure(text);
+    const before = this.log().split('apps reloaded').length;
+    this.process.kill('SIGHUP');
+    await until(() => this.log().split('apps reloaded').length > before, 'the configuration is read again');
   }
 
   async kill() {

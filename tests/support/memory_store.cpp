@@ -3,6 +3,7 @@
 #include "broker/topic.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <type_traits>
 
 namespace fulmar::test {
@@ -100,6 +101,21 @@ void memory_store::release_reads()
     drain_notices(lock);
 }
 
+void memory_store::hold_pages()
+{
+    std::lock_guard const lock{mutex_};
+    pages_held_ = true;
+}
+
+void memory_store::release_pages()
+{
+    std::unique_lock lock{mutex_};
+    pages_held_ = false;
+    std::move(held_pages_.begin(), held_pages_.end(), std::back_inserter(notices_));
+    held_pages_.clear();
+    drain_notices(lock);
+}
+
 void memory_store::fail_next(error_code error)
 {
     std::lock_guard const lock{mutex_};
@@ -176,6 +192,12 @@ std::optional<recovered_session> memory_store::session(std::string_view client_i
     return std::nullopt;
 }
 
+std::map<std::uint64_t, std::string> memory_store::outbox() const
+{
+    std::lock_guard const lock{mutex_};
+    return outbox_;
+}
+
 std::vector<recovered_group> memory_store::groups() const
 {
     std::lock_guard const lock{mutex_};
@@ -199,6 +221,9 @@ void memory_store::recover(recovery_sink const& sink)
         for (auto& found : retained())
             if (!found->expired(clock_.wall()))
                 sink.retained(std::move(found));
+    if (sink.outbox)
+        for (auto const& [id, row] : outbox())
+            sink.outbox({id, row});
 }
 
 void memory_store::attach(shard_id shard, store_listener& listener)
@@ -314,6 +339,10 @@ store_result memory_store::apply(store_op const& op, std::vector<logged_message>
                     groups_[what.group] = {what.group, what.filter, what.cursor};
             } else if constexpr (std::is_same_v<op_type, erase_retained_op>)
                 retained_.erase({what.app, what.topic});
+            else if constexpr (std::is_same_v<op_type, put_outbox_op>)
+                outbox_[what.id] = what.row;
+            else if constexpr (std::is_same_v<op_type, erase_outbox_op>)
+                outbox_.erase(what.id);
         },
         op.what);
     return out;
@@ -351,7 +380,8 @@ queue_page memory_store::page_of(queue_read const& request) const
     std::set<log_sequence> due;
     std::set<log_sequence> lost;
     for (auto const& wanted : request.filters) {
-        auto const found = index_.find(hash_filter(wanted.app, wanted.filter));
+        auto const found = index_.find(wanted.history ? hash_history(wanted.app, wanted.filter)
+                                                      : hash_filter(wanted.app, wanted.filter));
         if (found == index_.end())
             continue;
         auto const& stream = found->second;
@@ -367,6 +397,16 @@ queue_page memory_store::page_of(queue_read const& request) const
     page.gap = lost.size();
     for (; request.newest_max != 0 && due.size() > request.newest_max; ++page.skipped)
         due.erase(due.begin());
+    std::uint64_t newest_bytes = 0;
+    for (auto at = due.rbegin(); request.newest_bytes_max != 0 && at != due.rend(); ++at) {
+        newest_bytes += log_.at(*at)->footprint();
+        if (newest_bytes > request.newest_bytes_max && at != due.rbegin()) {
+            auto const first = at.base();  // the one after it
+            page.skipped += static_cast<std::uint64_t>(std::distance(due.begin(), first));
+            due.erase(due.begin(), first);
+            break;
+        }
+    }
     std::size_t bytes = 0;
     page.reached = std::max(request.after, lost.empty() ? 0 : *lost.rbegin());
     for (auto const sequence : due) {
@@ -391,7 +431,8 @@ void memory_store::answer(shard_id shard, queue_read const& request)
     auto const to = listeners_.find(shard);
     if (to == listeners_.end() || to->second.listener == nullptr)
         return;
-    notices_.push_back([listener = to->second.listener, page = page_of(request)] { listener->on_page(page); });
+    auto& queue = pages_held_ ? held_pages_ : notices_;
+    queue.push_back([listener = to->second.listener, page = page_of(request)] { listener->on_page(page); });
 }
 
 // One caller at a time, in order; a listener that calls back only adds to the queue.

@@ -25,12 +25,14 @@ public:
     explicit memory_store(broker::clock const& clock);
 
     // --- what a test controls --------------------------------------------------------------------
-    void hold();                                   // later hand-overs wait
-    void confirm_next();                           // commits the oldest waiting hand-over
-    void confirm_all();                            // commits everything that waits; still held
-    void release();                                // commits everything and goes back to automatic
-    void hold_reads();                             // later reads wait
-    void release_reads();                          // answers them all and goes back to answering at once
+    void hold();           // later hand-overs wait
+    void confirm_next();   // commits the oldest waiting hand-over
+    void confirm_all();    // commits everything that waits; still held
+    void release();        // commits everything and goes back to automatic
+    void hold_reads();     // later reads wait
+    void release_reads();  // answers them all and goes back to answering at once
+    void hold_pages();     // later reads are made at once and answered by release_pages
+    void release_pages();
     void fail_next(broker::error_code error);      // the next hand-over to be committed is refused as a whole
     void set_state(broker::store_state state);     // failed refuses all, full refuses publishes
     void trim_to(broker::log_sequence low_water);  // as retention does: readers behind it see a gap
@@ -45,6 +47,7 @@ public:
     [[nodiscard]] std::vector<broker::recovered_session> sessions() const;
     [[nodiscard]] std::optional<broker::recovered_session> session(std::string_view client_id) const;
     [[nodiscard]] std::vector<broker::recovered_group> groups() const;
+    [[nodiscard]] std::map<std::uint64_t, std::string> outbox() const;
 
     // --- session_store ---------------------------------------------------------------------------
     void recover(broker::recovery_sink const& sink) override;
@@ -95,6 +98,7 @@ private:
     std::atomic<broker::log_sequence> low_water_{0};
     bool held_ = false;
     bool reads_held_ = false;
+    bool pages_held_ = false;
     bool notifying_ = false;
     bool closed_ = false;
     std::size_t committed_ = 0;
@@ -102,6 +106,7 @@ private:
     std::deque<hand_over> waiting_;
     std::deque<std::pair<broker::shard_id, broker::queue_read>> waiting_reads_;
     std::deque<notice> notices_;
+    std::deque<notice> held_pages_;
     std::map<broker::shard_id, listener_state> listeners_;
 
     std::map<broker::log_sequence, broker::message_ptr> log_;
@@ -109,6 +114,7 @@ private:
     std::map<broker::session_id, stored_session> sessions_;
     std::map<broker::filter_hash, broker::recovered_group> groups_;
     std::map<std::pair<broker::app_id, std::string>, broker::message_ptr> retained_;
+    std::map<std::uint64_t, std::string> outbox_;
 };
 
 }  // namespace fulmar::test

@@ -331,7 +331,7 @@ TEST(config, apps_need_id_key_and_secret_and_are_unique)
         "[[apps]]\nid = \"1\"\nkey = \"k\"\nsecret = \"s\"\n[[apps]]\nid = \"2\"\nkey = \"l\"\nsecret = \"s\"\n");
     ASSERT_TRUE(c.usable()) << only_problem(c);
     ASSERT_EQ(c.values.apps.size(), 2U);
-    EXPECT_EQ(c.values.apps[1].key, "l");
+    EXPECT_EQ(c.values.apps[1].keys.front().key, "l");
     EXPECT_THAT(only_problem(from_text("[[apps]]\nid = \"1\"\nkey = \"k\"\n")),
                 HasSubstr("test.toml:1:1: this app is incomplete"));
     EXPECT_THAT(only_problem(from_text("[[apps]]\nname = \"1\"\n")), HasSubstr("unknown setting 'name'"));
@@ -390,16 +390,16 @@ TEST(development_app, is_generated_once_and_kept_for_its_owner_only)
     temporary_directory const dir;
     auto const first = development_app(dir.path() + "/data");
     ASSERT_TRUE(first);
-    EXPECT_GE(first->secret.size(), 32U);
+    EXPECT_GE(first->keys.front().secret.size(), 32U);
     struct stat found = {};
     ASSERT_EQ(stat((dir.path() + "/data/development-app.toml").c_str(), &found), 0);
     EXPECT_EQ(found.st_mode & 0777U, 0600U);
     auto const second = development_app(dir.path() + "/data");
     ASSERT_TRUE(second);
-    EXPECT_EQ(second->secret, first->secret);
+    EXPECT_EQ(second->keys, first->keys);
     auto const other = development_app(dir.path() + "/other");
     ASSERT_TRUE(other);
-    EXPECT_NE(other->secret, first->secret);
+    EXPECT_NE(other->keys, first->keys);
 }
 
 TEST(development_app, a_file_that_was_damaged_is_refused_instead_of_replaced)

@@ -18,7 +18,7 @@ using rc = reason_code;
 
 peer_limits limits_of(protocol_version version, std::size_t maximum = packet_bytes_max)
 {
-    return {.version = version, .maximum_packet_size = maximum};
+    return {.version = version, .maximum_packet_size = static_cast<std::uint32_t>(maximum)};
 }
 
 // What `encode(out)` wrote, or "refused" if it returned false.

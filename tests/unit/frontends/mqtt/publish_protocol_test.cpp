@@ -255,5 +255,34 @@ TEST_F(publish_protocol, a_failed_store_refuses_durable_publishes)
     client.sends(publish("a", "x").qos1(1)).expects(puback(1, reason_code::implementation_specific_error));
 }
 
+// What another front-end sees of the messages of one topic.
+class event_watcher final : public broker::subscriber
+{
+public:
+    std::vector<std::string> events;
+
+private:
+    [[nodiscard]] broker::wire_variant const* shared_variant() const noexcept override { return nullptr; }
+    void take_run(broker::frame_run const&, std::uint32_t, std::uint32_t) override {}
+    void deliver(broker::message_ptr const& m, broker::matched_subscription const&) override
+    {
+        events.emplace_back(m->event());
+    }
+    [[nodiscard]] bool may_receive(std::string_view) const override { return true; }
+    [[nodiscard]] std::uint64_t publisher_hash() const noexcept override { return 0; }
+};
+
+TEST_F(publish_protocol, the_user_property_event_names_the_event_for_other_protocols)
+{
+    event_watcher other;
+    broker.shard().routes().subscribe(broker::default_app, other, "a", {}, false, {});
+    client.sends(publish("a", "1"));
+    client.sends(publish("a", "2").with_user("k", "v").with_user("event", "first").with_user("event", "second"));
+    watcher.expects(publish("a", "1"));
+    watcher.expects(publish("a", "2").with_user("k", "v").with_user("event", "first").with_user("event", "second"));
+    EXPECT_EQ(other.events, (std::vector<std::string>{"", "first"}));
+    broker.shard().routes().unsubscribe(broker::default_app, other, "a");
+}
+
 }  // namespace
 }  // namespace fulmar::test

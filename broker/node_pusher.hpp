@@ -1,0 +1,55 @@
+// The apps, and what speaks Pusher's protocols for them: WebSocket, HTTP API, webhooks. Part of the composition root.
+//
+// Owner:    node.
+// Threads:  built, started, stopped and destroyed on the main thread; metrics are read on any shard.
+#pragma once
+
+#include "broker/app_registry.hpp"
+#include "broker/session_store.hpp"
+#include "broker/settings.hpp"
+#include "frontends/net/http_router.hpp"
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+namespace fulmar::admin {
+class metric_writer;
+}
+namespace fulmar::broker {
+class shard;
+struct node_context;
+}  // namespace fulmar::broker
+
+namespace fulmar {
+
+// The configured apps, or the development app if there are none, with their numbers (app_index.hpp). Null on failure;
+// `problem` then says in one line what is wrong.
+[[nodiscard]] broker::app_snapshot number_configured_apps(broker::settings const& from, std::string& problem);
+
+class pusher_services
+{
+public:
+    pusher_services(broker::node_context& node, broker::apps_in_force const& apps);
+    ~pusher_services();
+    pusher_services(pusher_services const&) = delete;
+    pusher_services& operator=(pusher_services const&) = delete;
+
+    void restore(broker::put_outbox_op&& row);  // while the store is recovered
+    void add_routes(net::http_router& routes);
+    void start();  // before the shards run
+    // Closing for good: connections end with 4200, spread over a window that grows with their number.
+    [[nodiscard]] std::chrono::milliseconds drain_window() const;
+    [[nodiscard]] std::size_t open_connections() const;
+    void drain(broker::shard& here, std::chrono::milliseconds window);  // on each shard
+    void stop();     // the thread of webhooks: after the shards' threads
+    void release();  // what holds on to the shards: after the connections, before the shards. The rest ends after them.
+
+    void write_metrics(admin::metric_writer& out) const;
+
+private:
+    struct parts;
+    std::unique_ptr<parts> parts_;
+};
+
+}  // namespace fulmar

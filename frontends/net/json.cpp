@@ -1,0 +1,2 @@
+// The one translation unit that holds Boost.JSON; everybody else includes <boost/json.hpp>.
+#include <boost/json/src.hpp>

@@ -1,0 +1,59 @@
+// Port: a Pusher connection, as the channels of its shard see it.
+//
+// Owner:    whoever holds the connection; enters channel_shard with attach and leaves it with detach before it dies.
+// Threads:  shard-owned. Nothing here may detach or destroy any client before it returns.
+#pragma once
+
+#include "broker/frame_run.hpp"
+#include "broker/message.hpp"
+#include "frontends/pusher/socket_id.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace fulmar::pusher {
+
+class local_channel;
+
+// How a wish to subscribe ended.
+struct subscribe_outcome
+{
+    std::string_view refused;                     // why not; empty: subscribed
+    local_channel* where = nullptr;               // subscribed
+    std::uint32_t place = 0;                      // the client's place there
+    std::shared_ptr<std::string const> greeting;  // presence: the whole subscription_succeeded; null: an empty one
+    broker::message_ptr cached;                   // cache channels: the last event; null: none
+};
+
+class channel_client
+{
+public:
+    virtual ~channel_client() = default;
+
+    [[nodiscard]] virtual connection_id id() const noexcept = 0;
+
+    // Everything that is or will be in `run` until the end of this turn. `events_only`: what a slow client may lose; else
+    // it has to be closed if it loses any of it, because it would have a wrong picture of the channel.
+    virtual void take_frames(broker::frame_run const& run, bool events_only) = 0;
+
+    // Does it still wait for subscription number `token`? on_subscribed is only called if so.
+    [[nodiscard]] virtual bool waits_for(std::uint32_t token) const noexcept = 0;
+    virtual void on_subscribed(std::uint32_t token, subscribe_outcome const& outcome) = 0;
+    // Its place in `where` is now `place`.
+    virtual void on_moved(local_channel const& where, std::uint32_t place) noexcept = 0;
+
+    // Some users of its watchlist, at the moment it began to watch them; the rest comes with other calls.
+    virtual void on_watching(std::vector<std::pair<std::string, bool>> const& online) = 0;
+    // A user of its watchlist has come or gone; `event` is what the client is told.
+    virtual void on_watched(std::string const& user, bool online, std::string const& event) = 0;
+    // The application ends the connections of its user.
+    virtual void on_terminated() = 0;
+    // The broker is about to stop: be gone within this time.
+    virtual void on_draining(std::uint32_t within_ms) = 0;
+};
+
+}  // namespace fulmar::pusher

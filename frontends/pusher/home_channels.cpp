@@ -1,0 +1,292 @@
+#include "frontends/pusher/home_channels.hpp"
+
+#include "broker/router.hpp"
+#include "broker/shard.hpp"
+#include "frontends/pusher/channel_shard.hpp"
+#include "frontends/pusher/event.hpp"
+#include "frontends/pusher/home_channel.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace fulmar::pusher {
+
+namespace {
+
+constexpr std::uint32_t counts_unthrottled_max = 100;  // above it counts are told at most every count_interval
+constexpr std::chrono::seconds count_interval{5};
+broker::app const absent_app{};
+
+}  // namespace
+
+home_channels::home_channels(channel_shard& owner) : owner_(owner) {}
+home_channels::~home_channels() = default;
+
+broker::app const* home_channels::app_of(broker::app_id app)
+{
+    auto const* const found = owner_.apps()->find(app);
+    return found == nullptr ? &absent_app : found;
+}
+
+home_channel* home_channels::find(broker::app_id app, std::string_view name) noexcept
+{
+    auto const place = channels_.find({app, name});
+    return place == channels_.end() ? nullptr : place->second.get();
+}
+
+home_channel& home_channels::obtain(broker::app_id app, std::string_view name)
+{
+    if (auto* const known = find(app, name))
+        return *known;
+    auto made = std::make_unique<home_channel>(*this, app, name);
+    auto& channel = *made;
+    channels_.emplace(channel_key{app, channel.name}, std::move(made));
+    if (channel.kind.cache) {
+        channel.listening = true;
+        owner_.home().routes().subscribe(app, channel, channel.name, {}, false, {});
+    }
+    return channel;
+}
+
+void home_channels::drop_if_unused(home_channel& channel)
+{
+    if (!channel.unused())
+        return;
+    if (channel.listening)
+        owner_.home().routes().unsubscribe(channel.app, channel, channel.name);
+    channels_.erase({channel.app, channel.name});
+}
+
+// --- subscribers -----------------------------------------------------------------------------------------------
+
+home_channels::entry_outcome home_channels::enter(broker::shard_id from, broker::app_id app, std::string_view name,
+                                                  std::optional<member_identity> const& member)
+{
+    auto& channel = obtain(app, name);
+    entry_outcome out;
+    if (channel.kind.access == channel_access::presence && member) {
+        if (!channel.members)
+            channel.members = std::make_unique<std::map<std::string, presence_member, std::less<>>>();
+        auto place = channel.members->find(member->user_id);
+        if (place == channel.members->end()) {
+            if (channel.members->size() >= app_of(app)->limits.presence_members) {
+                drop_if_unused(channel);
+                return {"the presence channel has as many members as it may have", {}, {}};
+            }
+            place =
+                channel.members->emplace(member->user_id, presence_member{0, member->id_json, member->info_json}).first;
+            channel.greeting.reset();
+            broadcast(channel, member_added(channel, place->second));  // the newcomer is not among the receivers yet
+        }
+        auto const first = ++place->second.connections == 1;
+        change_total(channel, from, channel.count_of(from) + 1);
+        if (first)
+            tell(broker::webhook_kind::member_added, channel, member->user_id);
+        if (!channel.greeting)
+            channel.greeting = std::make_shared<std::string const>(presence_greeting(channel));
+        out.greeting = channel.greeting;
+    }
+    if (channel.kind.cache) {
+        out.cached = valid_cached(channel);
+        if (!out.cached && !std::exchange(channel.miss_told, true))
+            tell(broker::webhook_kind::cache_miss, channel);
+    }
+    return out;
+}
+
+void home_channels::leave(broker::shard_id from, broker::app_id app, std::string_view name, std::string_view user)
+{
+    auto* const channel = find(app, name);
+    if (channel == nullptr || !channel->members)
+        return;
+    auto const place = channel->members->find(user);
+    if (place == channel->members->end())
+        return;
+    if (--place->second.connections == 0) {
+        auto const text = member_removed(*channel, place->second);
+        auto const id = place->first;
+        channel->members->erase(place);
+        channel->greeting.reset();
+        broadcast(*channel, text);
+        tell(broker::webhook_kind::member_removed, *channel, id);
+    }
+    change_total(*channel, from, channel->count_of(from) - 1);
+    drop_if_unused(*channel);
+}
+
+void home_channels::set_count(broker::shard_id from, broker::app_id app, std::string_view name, std::uint32_t count)
+{
+    auto& channel = obtain(app, name);
+    change_total(channel, from, count);
+    if (app_of(app)->subscription_counts)
+        announce_count(channel);
+    drop_if_unused(channel);
+}
+
+void home_channels::change_total(home_channel& channel, broker::shard_id from, std::uint32_t count)
+{
+    auto const before = channel.total;
+    auto& known = channel.count_of(from);
+    channel.total = before - known + count;
+    known = count;
+    if (count == 0)
+        std::erase_if(channel.counts, [](shard_count const& c) { return c.count == 0; });
+    if (before == 0 && channel.total != 0)
+        tell(broker::webhook_kind::channel_occupied, channel);
+    else if (before != 0 && channel.total == 0)
+        tell(broker::webhook_kind::channel_vacated, channel);
+}
+
+void home_channels::announce_count(home_channel& channel)
+{
+    auto const now = owner_.home().now();
+    if (channel.total > counts_unthrottled_max && now < channel.next_count_at) {
+        if (!std::exchange(channel.throttled, true)) {
+            throttled_.emplace_back(channel.app, channel.name);
+            owner_.keep_ticking();
+        }
+        return;
+    }
+    channel.next_count_at = now + count_interval;
+    auto const text = std::string{R"({"subscription_count":)"}.append(std::to_string(channel.total)).append("}");
+    broadcast(channel, channel_event_text("pusher_internal:subscription_count", channel.name, text));
+    tell(broker::webhook_kind::subscription_count, channel);
+}
+
+// One letter to each shard that has subscribers, whatever their number.
+void home_channels::broadcast(home_channel const& channel, std::string text)
+{
+    auto const shared = std::make_shared<std::string const>(std::move(text));
+    for (auto const& on : channel.counts) {
+        if (on.count == 0)
+            continue;
+        owner_.directory().run_at(
+            owner_.home(), on.shard,
+            [shared, app = channel.app, name = channel.name](channel_shard& there) {
+                if (auto* const local = there.find_channel(app, name))
+                    local->broadcast(*shared);
+            },
+            shared->size());
+    }
+}
+
+void home_channels::tell(broker::webhook_kind kind, home_channel const& channel, std::string user)
+{
+    auto& events = owner_.directory().events();
+    if (!events.wanted(channel.app, kind))
+        return;
+    channel_event what;
+    what.kind = kind;
+    what.app = channel.app;
+    what.channel = channel.name;
+    what.user_id = std::move(user);
+    what.subscription_count = channel.total;
+    events.tell(owner_.home(), std::move(what));
+}
+
+// --- cached events -----------------------------------------------------------------------------------------------
+
+void home_channels::remember(broker::message_ptr const& event)
+{
+    if (client_event(event->event()) || app_of(event->app)->limits.cache_ttl.count() <= 0)
+        return;
+    auto& channel = obtain(event->app, event->topic());
+    if (channel.cached == event)
+        return;
+    forget_cached(channel);
+    channel.cached = event;
+    channel.cached_at = owner_.home().wall();
+    channel.miss_told = false;
+    channel.cached_place = cached_.insert(cached_.end(), &channel);
+    cached_bytes_ += event->footprint();
+    owner_.keep_ticking();
+    while (cached_.size() > channel_directory::cached_max || cached_bytes_ > channel_directory::cached_bytes_max) {
+        auto& oldest = *cached_.front();
+        owner_.metrics().cached_dropped.add();
+        forget_cached(oldest);
+        drop_if_unused(oldest);
+    }
+}
+
+void home_channels::forget_cached(home_channel& channel)
+{
+    if (!channel.cached)
+        return;
+    cached_bytes_ -= channel.cached->footprint();
+    cached_.erase(channel.cached_place);
+    channel.cached.reset();
+}
+
+broker::message_ptr home_channels::valid_cached(home_channel& channel)
+{
+    auto const now = owner_.home().wall();
+    auto const ttl =
+        static_cast<std::uint64_t>(std::max<std::int64_t>(app_of(channel.app)->limits.cache_ttl.count(), 0));
+    if (channel.cached && (now >= channel.cached_at + ttl || channel.cached->expired(now)))
+        forget_cached(channel);
+    return channel.cached;
+}
+
+// --- questions -----------------------------------------------------------------------------------------------------
+
+channel_state home_channels::state(broker::app_id app, std::string_view name)
+{
+    channel_state out;
+    out.name = name;
+    auto* const channel = find(app, name);
+    if (channel == nullptr)
+        return out;
+    out.subscription_count = channel->total;
+    out.user_count = channel->members ? channel->members->size() : 0;
+    out.cached = valid_cached(*channel);
+    if (out.cached) {
+        auto const ttl = static_cast<std::uint64_t>(app_of(app)->limits.cache_ttl.count());
+        auto const left = channel->cached_at + ttl - owner_.home().wall();
+        out.cached_ttl_s = static_cast<std::uint32_t>(std::max<std::uint64_t>((left + 999) / 1000, 1));
+    }
+    drop_if_unused(*channel);
+    return out;
+}
+
+void home_channels::states(broker::app_id app, std::string_view prefix, std::vector<channel_state>& out)
+{
+    for (auto const& [key, channel] : channels_) {
+        if (out.size() >= channel_directory::answer_channels_max)
+            return;
+        if (key.app != app || channel->total == 0 || !key.name.starts_with(prefix))
+            continue;
+        channel_state one;
+        one.name = channel->name;
+        one.subscription_count = channel->total;
+        one.user_count = channel->members ? channel->members->size() : 0;
+        out.push_back(std::move(one));
+    }
+}
+
+std::vector<std::string> home_channels::users(broker::app_id app, std::string_view name)
+{
+    std::vector<std::string> out;
+    if (auto const* const channel = find(app, name); channel != nullptr && channel->members)
+        for (auto const& [id, who] : *channel->members)
+            out.push_back(id);
+    return out;
+}
+
+bool home_channels::tick()
+{
+    for (auto const& [app, name] : std::exchange(throttled_, {})) {
+        auto* const channel = find(app, name);
+        if (channel == nullptr || !std::exchange(channel->throttled, false))
+            continue;
+        announce_count(*channel);  // throttles again if it is too early
+    }
+    while (!cached_.empty()) {
+        auto& oldest = *cached_.front();
+        if (valid_cached(oldest))
+            break;
+        drop_if_unused(oldest);
+    }
+    return !throttled_.empty() || !cached_.empty();
+}
+
+}  // namespace fulmar::pusher

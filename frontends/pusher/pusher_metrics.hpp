@@ -1,0 +1,27 @@
+// Counters of the Pusher front-end, one set per shard.
+//
+// Threads:  written by their shard, read by any thread.
+#pragma once
+
+#include "broker/metrics.hpp"
+
+namespace fulmar::pusher {
+
+struct pusher_metrics
+{
+    broker::counter connections;  // established now
+    broker::counter connections_total;
+    broker::counter connections_refused;    // closed before they were established, with a 4xxx code
+    broker::counter subscriptions;          // now
+    broker::counter subscriptions_refused;  // signature, name, limit
+    broker::counter signins, signins_refused;
+    broker::counter client_events;          // published
+    broker::counter client_events_refused;  // rules or rate
+    broker::counter commands_refused;       // what could not be understood
+    broker::counter inactive_closed;        // 4201
+    broker::counter unauthorized_closed;    // authorized connections: the time was over
+    broker::counter terminated;             // terminate_connections
+    broker::counter cached_dropped;         // events of cache channels that went because of the limits
+};
+
+}  // namespace fulmar::pusher

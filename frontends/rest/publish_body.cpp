@@ -1,0 +1,254 @@
+#include "frontends/rest/publish_body.hpp"
+
+#include "broker/topic.hpp"
+#include "frontends/net/http_access.hpp"
+#include "frontends/net/http_query.hpp"
+
+#include <algorithm>
+#include <boost/json.hpp>
+
+namespace fulmar::rest {
+
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::uint64_t expiry_max_s = 0xFFFF'FFFE;
+constexpr std::size_t content_type_bytes_max = 256;
+
+struct fault
+{
+    unsigned status = 400;
+    std::string what;
+};
+using maybe = std::optional<fault>;
+
+fault bad(std::string what) { return {400, std::move(what)}; }
+
+std::string_view text_of(json::string const& text) { return {text.data(), text.size()}; }
+
+bool printable(std::string_view text)
+{
+    return broker::valid_utf8(text) && std::none_of(text.begin(), text.end(), [](char c) {
+               return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+           });
+}
+
+// "application/json; charset=utf-8" -> is it application/json?
+bool is_type(net::http_request const& request, std::string_view wanted)
+{
+    auto type = request.header("Content-Type");
+    type = type.substr(0, type.find(';'));
+    while (type.ends_with(' '))
+        type.remove_suffix(1);
+    return net::same_token(type, wanted);
+}
+
+maybe check(publication const& p, std::size_t payload_bytes_max)
+{
+    if (p.topic.empty())
+        return bad("no topic is given");
+    if (!broker::valid_utf8(p.topic) || !broker::valid_topic_name(p.topic))
+        return bad("the topic is no valid topic name");
+    if (p.event.size() > event_name_bytes_max || !printable(p.event))
+        return bad("the event name is longer than 200 bytes or no plain text");
+    if (p.content_type.size() > content_type_bytes_max || !printable(p.content_type))
+        return bad("the content type is longer than 256 bytes or no plain text");
+    if (p.payload.size() > payload_bytes_max)
+        return fault{413, "the message is larger than http.event_bytes_max"};
+    return std::nullopt;
+}
+
+maybe read_level(std::uint64_t number, publication& out)
+{
+    if (number > 1)
+        return bad("qos is neither 0 nor 1");
+    out.level = static_cast<broker::qos>(number);
+    return std::nullopt;
+}
+
+std::optional<std::uint64_t> number_in(json::value const& value)
+{
+    if (value.is_uint64())
+        return value.get_uint64();
+    if (value.is_int64() && value.get_int64() >= 0)
+        return static_cast<std::uint64_t>(value.get_int64());
+    return std::nullopt;
+}
+
+maybe read_text(json::value const& value, std::string_view name, std::string& out)
+{
+    if (!value.is_string())
+        return bad(std::string{name} + " is no text");
+    out = text_of(value.get_string());
+    return std::nullopt;
+}
+
+maybe read_member(std::string_view name, json::value const& value, publication& out)
+{
+    if (name == "topic")
+        return read_text(value, name, out.topic);
+    if (name == "event")
+        return read_text(value, name, out.event);
+    if (name == "content_type")
+        return read_text(value, name, out.content_type);
+    if (name == "data") {
+        out.payload = value.is_string() ? std::string{text_of(value.get_string())} : json::serialize(value);
+        return std::nullopt;
+    }
+    if (name == "retain") {
+        if (!value.is_bool())
+            return bad("retain is neither true nor false");
+        out.retain = value.get_bool();
+        return std::nullopt;
+    }
+    auto const number = number_in(value);
+    if (name == "qos")
+        return number ? read_level(*number, out) : bad("qos is neither 0 nor 1");
+    if (name == "expiry") {
+        if (!number || *number > expiry_max_s)
+            return bad("expiry is no number of seconds");
+        out.expiry_s = static_cast<std::uint32_t>(*number);
+        return std::nullopt;
+    }
+    if (name == "encoding" && value.is_string() && text_of(value.get_string()) == "base64")
+        return std::nullopt;  // read_object decodes
+    return bad("'" + std::string{name.substr(0, 64)} +
+               "' is no member of a message: topic, data, encoding, event, qos, retain, expiry, content_type");
+}
+
+maybe read_object(json::value const& value, std::size_t payload_bytes_max, publication& out)
+{
+    auto const* const object = value.if_object();
+    if (object == nullptr)
+        return bad("a message is a JSON object");
+    for (auto const& [name, member] : *object)
+        if (auto why = read_member({name.data(), name.size()}, member, out))
+            return why;
+    if (object->contains("encoding")) {
+        auto decoded = net::base64_decoded(out.payload);
+        if (!decoded || !object->contains("data") || !object->at("data").is_string())
+            return bad("data is not base64");
+        out.payload = std::move(*decoded);
+    }
+    if (out.content_type.empty() && object->contains("data") && !object->at("data").is_string())
+        out.content_type = "application/json";
+    return check(out, payload_bytes_max);
+}
+
+std::optional<json::value> parsed(std::string_view text)
+{
+    json::parse_options options;
+    options.max_depth = 32;
+    boost::system::error_code failed;
+    auto value = json::parse(text, failed, {}, options);
+    return failed ? std::nullopt : std::optional{std::move(value)};
+}
+
+publications refused(fault&& why) { return {{}, why.status, std::move(why.what)}; }
+
+// A field of the query, else the header "Fulmar-<Name>".
+std::optional<std::string> parameter(net::http_request const& request, net::http_query const& query,
+                                     std::string_view name)
+{
+    if (auto const* const field = query.find(name); field != nullptr)
+        return *field;
+    auto const header = "Fulmar-" + std::string{name};
+    if (request.count(header) == 0)
+        return std::nullopt;
+    return net::percent_decoded(request.header(header), false).value_or("\xff");
+}
+
+maybe read_raw(net::http_request const& request, net::http_query const& query, publication& out)
+{
+    out.payload = request.body;
+    out.topic = parameter(request, query, "topic").value_or("");
+    out.event = parameter(request, query, "event").value_or("");
+    // What curl says of any data when nobody tells it otherwise.
+    if (!is_type(request, "application/x-www-form-urlencoded"))
+        out.content_type = request.header("Content-Type");
+    if (auto const text = parameter(request, query, "qos")) {
+        auto const number = net::parse_number(*text, 1);
+        if (!number)
+            return bad("qos is neither 0 nor 1");
+        out.level = static_cast<broker::qos>(*number);
+    }
+    if (auto const text = parameter(request, query, "retain")) {
+        if (*text != "true" && *text != "false" && *text != "1" && *text != "0")
+            return bad("retain is neither true nor false");
+        out.retain = *text == "true" || *text == "1";
+    }
+    if (auto const text = parameter(request, query, "expiry")) {
+        auto const number = net::parse_number(*text, expiry_max_s);
+        if (!number)
+            return bad("expiry is no number of seconds");
+        out.expiry_s = static_cast<std::uint32_t>(*number);
+    }
+    return std::nullopt;
+}
+
+std::vector<std::string_view> lines_of(std::string_view text)
+{
+    std::vector<std::string_view> lines;
+    while (!text.empty()) {
+        auto const line = text.substr(0, text.find('\n'));
+        text.remove_prefix(std::min(text.size(), line.size() + 1));
+        if (line.find_first_not_of(" \t\r") != std::string_view::npos)
+            lines.push_back(line);
+        if (lines.size() > batch_messages_max)
+            break;
+    }
+    return lines;
+}
+
+}  // namespace
+
+publications read_publication(net::http_request const& request, net::http_query const& query,
+                              std::size_t payload_bytes_max)
+{
+    publications out;
+    auto& message = out.messages.emplace_back();
+    maybe why;
+    if (is_type(request, "application/json") && query.find("topic") == nullptr && request.count("Fulmar-Topic") == 0) {
+        auto const value = parsed(request.body);
+        why = value ? read_object(*value, payload_bytes_max, message) : bad("the body is not JSON");
+    } else {
+        why = read_raw(request, query, message);
+        if (!why)
+            why = check(message, payload_bytes_max);
+    }
+    return why ? refused(std::move(*why)) : std::move(out);
+}
+
+publications read_batch(net::http_request const& request, std::size_t payload_bytes_max)
+{
+    std::vector<json::value> list;
+    if (is_type(request, "application/x-ndjson")) {
+        for (auto const line : lines_of(request.body)) {
+            auto value = parsed(line);
+            if (!value)
+                return refused(bad("line " + std::to_string(list.size() + 1) + " is not JSON"));
+            list.push_back(std::move(*value));
+        }
+    } else {
+        auto value = parsed(request.body);
+        auto const* const object = value ? value->if_object() : nullptr;
+        auto const* const messages = object == nullptr ? nullptr : object->if_contains("messages");
+        if (messages == nullptr || !messages->is_array() || object->size() != 1)
+            return refused(bad("the body is not {\"messages\": [ … ]}"));
+        list.assign(messages->get_array().begin(), messages->get_array().end());
+    }
+    if (list.empty() || list.size() > batch_messages_max)
+        return refused({list.empty() ? 400U : 413U, "a batch has 1 to 1000 messages"});
+    publications out;
+    for (auto const& each : list) {
+        auto& message = out.messages.emplace_back();
+        if (auto why = read_object(each, payload_bytes_max, message)) {
+            why->what = "message " + std::to_string(out.messages.size()) + ": " + why->what;
+            return refused(std::move(*why));
+        }
+    }
+    return out;
+}
+
+}  // namespace fulmar::rest

@@ -1,0 +1,57 @@
+// What a client asks of /sse: topics, where to begin, in which form.
+//
+//   GET   ?topic=a/b&topic=c/%23 &since=<id|earliest|latest|10m|2026-01-31T12:00:00Z> &history=10 &format=raw|json|ndjson
+//   POST  {"topics": [...], "since": ..., "history": ..., "format": ...}
+//   Last-Event-ID: <id>   before ?last_event_id= and since
+//
+// Threads:  pure functions.
+// Limits:   topics_max topics; history_events_max events of history; the body is bounded by the route.
+#pragma once
+
+#include "broker/clock.hpp"
+#include "broker/ids.hpp"
+#include "frontends/net/http_message.hpp"
+#include "frontends/sse/event.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace fulmar::sse {
+
+inline constexpr std::size_t history_events_max = 1'000;
+
+// Where a stream begins.
+struct starting_point
+{
+    enum class kind : std::uint8_t {
+        now,
+        cursor,    // after `sequence`, which the client has seen
+        earliest,  // with the oldest message there is
+        time,      // with what was published at `time` or later
+        newest     // with the newest `count`
+    };
+    kind what = kind::now;
+    broker::log_sequence sequence = 0;
+    broker::wall_ms time = 0;
+    std::size_t count = 0;
+};
+
+struct stream_request
+{
+    std::vector<std::string> topics;  // valid filters, each once
+    starting_point begin;
+    event_format format = event_format::raw;
+    std::string ticket;
+};
+
+struct read_request
+{
+    std::optional<stream_request> wanted;
+    std::string problem;  // why not
+};
+
+[[nodiscard]] read_request read_stream_request(net::http_request const& from, std::size_t topics_max,
+                                               broker::wall_ms now);
+
+}  // namespace fulmar::sse

@@ -1,0 +1,371 @@
+#include "frontends/rest/rest_frontend.hpp"
+
+#include "tests/unit/frontends/http_fixture.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <boost/json.hpp>
+
+namespace fulmar::rest {
+namespace {
+
+using test::http_bench;
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+
+constexpr std::string_view json_type = "Content-Type: application/json\r\n";
+
+struct rest_bench : http_bench
+{
+    explicit rest_bench(std::size_t shards = 1, std::vector<broker::history_rule> rules = {{{}, "news/#"}},
+                        rest_options options = {})
+        : http_bench{shards, std::move(rules)}, calls{core.shard(0).node(), access, options}
+    {
+        calls.add_routes(routes);
+    }
+    std::string post(std::string_view path, std::string_view body, std::string_view fields = json_type)
+    {
+        return ask(request("POST", path, fields, body));
+    }
+    static std::string with(std::string_view more) { return std::string{json_type} + std::string{more}; }
+    rest_frontend calls;
+};
+
+unsigned status_of(std::string const& answer) { return static_cast<unsigned>(std::stoul(answer.substr(9, 3))); }
+boost::json::object body_of(std::string const& answer)
+{
+    return boost::json::parse(answer.substr(answer.find("\r\n\r\n") + 4)).as_object();
+}
+
+// --- publish -------------------------------------------------------------------------------------
+
+TEST(rest_publish, json_reaches_mqtt_subscribers)
+{
+    rest_bench bench;
+    test::core_client client{bench.core, 0, "c"};
+    client.connect().subscribe("a/#", 1);
+    auto const answer = bench.post("/v1/publish", R"({"topic":"a/b","data":"text"})");
+    EXPECT_EQ(status_of(answer), 200U);
+    EXPECT_EQ(body_of(answer), (boost::json::object{{"matched", true}}));
+    (void)bench.post("/v1/publish", R"({"topic":"a/b","data":{"x":[1,null]}})");
+    (void)bench.post("/v1/publish", R"({"topic":"a/b","data":"AAE=","encoding":"base64"})");
+    EXPECT_EQ(client.received,
+              (std::vector<std::string>{"a/b=text", R"(a/b={"x":[1,null]})", std::string{"a/b=\0\1", 6}}));
+}
+
+TEST(rest_publish, raw_bodies_are_the_payload)
+{
+    rest_bench bench;
+    test::core_client client{bench.core, 0, "c"};
+    client.connect().subscribe("#", 1);
+    EXPECT_EQ(
+        status_of(bench.post("/v1/publish?topic=a/b&qos=0", "\xff{", "Content-Type: application/octet-stream\r\n")),
+        200U);
+    EXPECT_EQ(status_of(bench.post("/v1/publish", "x", "Fulmar-Topic: c%2Fd\r\nFulmar-Retain: true\r\n")), 200U);
+    EXPECT_EQ(status_of(bench.post("/v1/publish?topic=e", R"({"topic":"f"})")), 200U) << "a topic in the query: raw";
+    EXPECT_EQ(client.received, (std::vector<std::string>{"a/b=\xff{", "c/d=x", R"(e={"topic":"f"})"}));
+    EXPECT_NE(bench.core.shard(0).node().retained.get(broker::default_app, "c/d"), nullptr);
+}
+
+TEST(rest_publish, success_means_committed)
+{
+    rest_bench bench;
+    bench.core.store.hold();
+    auto const peer = bench.connect();
+    *peer << http_bench::request("POST", "/v1/publish", json_type, R"({"topic":"news/1","data":"x"})");
+    EXPECT_EQ(peer->take(), "");
+    bench.core.store.confirm_all();
+    bench.core.settle();
+    EXPECT_THAT(peer->take(), HasSubstr(R"({"id":"0.1","matched":false})"));
+}
+
+TEST(rest_publish, a_store_that_refuses_is_said)
+{
+    rest_bench bench;
+    bench.core.store.set_state(broker::store_state::full);
+    EXPECT_EQ(status_of(bench.post("/v1/publish", R"({"topic":"news/1"})")), 507U);
+    bench.core.store.set_state(broker::store_state::failed);
+    EXPECT_EQ(status_of(bench.post("/v1/publish", R"({"topic":"news/1"})")), 503U);
+    EXPECT_EQ(status_of(bench.post("/v1/publish", R"({"topic":"a"})")), 200U) << "nobody durable wants it";
+}
+
+TEST(rest_publish, mistakes_are_problems_that_say_what_is_wrong)
+{
+    rest_bench bench;
+    for (auto const* const body :
+         {"", "{", "[]", "{}", R"({"topic":"a/#"})", R"({"topic":""})", R"({"topic":1})", R"({"topic":"a","qos":2})",
+          R"({"topic":"a","retain":1})", R"({"topic":"a","expiry":-1})", R"({"topic":"a","expiry":1e999})",
+          R"({"topic":"a","data":"?","encoding":"base64"})", R"({"topic":"a","encoding":"hex"})",
+          R"({"topic":"a","event":"x\ny"})", R"({"topic":"a","other":1})", R"({"topic":"a\u0000"})"}) {
+        auto const answer = bench.post("/v1/publish", body);
+        EXPECT_EQ(status_of(answer), 400U) << body;
+        EXPECT_THAT(answer, HasSubstr("\r\nContent-Type: application/problem+json\r\n"));
+        EXPECT_EQ(body_of(answer).at("status"), 400);
+        EXPECT_FALSE(body_of(answer).at("detail").as_string().empty());
+    }
+    EXPECT_EQ(status_of(bench.post("/v1/publish?topic=a&qos=+1", "x", "")), 400U);
+    EXPECT_EQ(status_of(bench.post("/v1/publish?topic=%zz", "x", "")), 400U);
+    rest_options small;
+    small.event_bytes_max = 10;
+    rest_bench narrow{1, {}, small};
+    EXPECT_EQ(status_of(narrow.post("/v1/publish", R"({"topic":"a","data":"12345678901"})")), 413U);
+}
+
+TEST(rest_publish, who_may_not_is_refused)
+{
+    rest_bench bench;
+    auto const body = R"({"topic":"a","data":"x"})";
+    EXPECT_EQ(status_of(bench.post("/v1/publish", body, rest_bench::with("Authorization: Bearer good\r\n"))), 403U);
+    EXPECT_EQ(status_of(bench.post("/v1/publish", body, rest_bench::with("Authorization: Bearer bad\r\n"))), 401U);
+    EXPECT_EQ(status_of(bench.post("/v1/publish", body, rest_bench::with("Authorization: Basic a2V5Ong=\r\n"))), 401U);
+    EXPECT_EQ(status_of(bench.post("/v1/publish", body, rest_bench::with("Authorization: Basic *\r\n"))), 401U);
+    EXPECT_EQ(status_of(bench.post("/v1/publish", body, rest_bench::with("Authorization: Digest x\r\n"))), 401U);
+    EXPECT_EQ(status_of(bench.post("/v1/publish", R"({"topic":"$SYS/x"})", rest_bench::with(http_bench::basic))), 403U);
+    EXPECT_EQ(status_of(bench.post("/v1/publish", R"({"topic":"private-x"})")), 403U);
+    EXPECT_EQ(status_of(bench.post("/v1/publish", R"({"topic":"private-x"})", rest_bench::with(http_bench::basic))),
+              200U);
+    EXPECT_THAT(bench.post("/v1/publish", body, rest_bench::with("Authorization: Bearer bad\r\n")),
+                HasSubstr("\r\nWWW-Authenticate: Bearer realm=\"fulmar\""));
+}
+
+TEST(rest_publish, foreign_pages_publish_nothing)  // attack list D6
+{
+    rest_bench bench;
+    EXPECT_EQ(status_of(bench.post("/v1/publish?topic=a", "x",
+                                   "Content-Type: text/plain\r\nOrigin: https://evil.example\r\n")),
+              403U);
+    EXPECT_EQ(bench.calls.published(), 0U);
+}
+
+TEST(rest_publish, a_batch_is_taken_whole_or_not_at_all)
+{
+    rest_bench bench;
+    test::core_client client{bench.core, 0, "c"};
+    client.connect().subscribe("#", 1);
+    EXPECT_EQ(status_of(bench.post("/v1/publish/batch", R"({"messages":[{"topic":"a"},{"topic":"b/#"}]})")), 400U);
+    EXPECT_TRUE(client.received.empty());
+    auto const answer =
+        bench.post("/v1/publish/batch", R"({"messages":[{"topic":"a","data":"1"},{"topic":"news/1","data":"2"}]})");
+    EXPECT_EQ(body_of(answer), boost::json::parse(R"({"results":[{"matched":true},{"id":"0.1","matched":true}]})"));
+    (void)bench.post("/v1/publish/batch", "{\"topic\":\"c\",\"data\":\"3\"}\n\n{\"topic\":\"d\",\"data\":\"4\"}\n",
+                     "Content-Type: application/x-ndjson\r\n");
+    EXPECT_EQ(client.received, (std::vector<std::string>{"a=1", "news/1=2", "c=3", "d=4"}));
+    EXPECT_EQ(status_of(bench.post("/v1/publish/batch", R"({"messages":[]})")), 400U);
+    std::string many = R"({"messages":[{"topic":"a"})";
+    for (int i = 0; i < 1'000; ++i)
+        many += R"(,{"topic":"a"})";
+    EXPECT_EQ(status_of(bench.post("/v1/publish/batch", many + "]}")), 413U);
+    bench.core.store.set_state(broker::store_state::full);
+    auto const partly = bench.post("/v1/publish/batch", R"({"messages":[{"topic":"a"},{"topic":"news/1"}]})");
+    EXPECT_EQ(status_of(partly), 507U);
+    EXPECT_EQ(body_of(partly).at("results").as_array().size(), 2U);
+}
+
+TEST(rest_publish, a_repeated_key_publishes_once)
+{
+    rest_bench bench;
+    auto const fields = rest_bench::with("Idempotency-Key: k1\r\n");
+    auto const body = R"({"topic":"news/1","data":"x"})";
+    auto const first = bench.post("/v1/publish", body, fields);
+    auto const again = bench.post("/v1/publish", body, fields);
+    EXPECT_EQ(body_of(first), body_of(again));
+    EXPECT_THAT(again, HasSubstr("\r\nIdempotency-Replayed: true\r\n"));
+    EXPECT_EQ(bench.calls.published(), 1U);
+    EXPECT_EQ(status_of(bench.post("/v1/publish", R"({"topic":"news/1","data":"y"})", fields)), 422U);
+    EXPECT_EQ(status_of(bench.post("/v1/publish", body, fields + std::string{http_bench::basic})), 200U);
+    EXPECT_EQ(bench.calls.published(), 2U) << "another identity's key";
+    bench.core.advance(std::chrono::seconds{301});
+    EXPECT_EQ(status_of(bench.post("/v1/publish", body, fields)), 200U);
+    EXPECT_EQ(bench.calls.published(), 3U);
+}
+
+TEST(rest_publish, a_repeated_key_waits_for_nobody_and_forgets_failures)
+{
+    rest_bench bench;
+    auto const fields = rest_bench::with("Idempotency-Key: k\r\n");
+    auto const body = R"({"topic":"news/1"})";
+    bench.core.store.hold();
+    auto const peer = bench.connect();
+    *peer << http_bench::request("POST", "/v1/publish", fields, body);
+    EXPECT_EQ(status_of(bench.post("/v1/publish", body, fields)), 409U);
+    bench.core.store.fail_next(broker::errc::store_full);
+    bench.core.store.release();
+    bench.core.settle();
+    EXPECT_EQ(status_of(peer->take()), 507U);
+    EXPECT_EQ(status_of(bench.post("/v1/publish", body, fields)), 200U);
+}
+
+// --- looking -------------------------------------------------------------------------------------
+
+TEST(rest_history, it_is_read_forwards_and_backwards_page_by_page)
+{
+    rest_bench bench;
+    for (int n = 1; n <= 5; ++n)
+        bench.core.publish(0, test::core_broker::make("news/a/b", std::to_string(n)));
+    auto const ids = [&](std::string_view query) {
+        auto const body = body_of(bench.ask(http_bench::get("/v1/history/news/a/b" + std::string{query})));
+        std::string out;
+        for (auto const& m : body.at("messages").as_array())
+            out += std::string{m.at("data").as_string()} + " ";
+        if (body.contains("next"))
+            out += std::string{"next "} + body.at("next").as_string().c_str();
+        return out;
+    };
+    EXPECT_EQ(ids(""), "1 2 3 4 5 ");
+    EXPECT_EQ(ids("?limit=2"), "1 2 next 0.2");
+    EXPECT_EQ(ids("?limit=2&since=0.2"), "3 4 next 0.4");
+    EXPECT_EQ(ids("?limit=2&since=0.4"), "5 ");
+    EXPECT_EQ(ids("?reverse=true&limit=2"), "5 4 next 0.4");
+    EXPECT_EQ(ids("?reverse=true&limit=3&before=0.4"), "3 2 1 ");
+    EXPECT_EQ(status_of(bench.ask(http_bench::get("/v1/history/other"))), 404U);
+    for (auto const* const query : {"?limit=0", "?limit=1001", "?since=x", "?before=x", "?reverse=2"})
+        EXPECT_EQ(status_of(bench.ask(http_bench::get("/v1/history/news/a/b" + std::string{query}))), 400U) << query;
+}
+
+TEST(rest_history, a_rule_limits_what_can_be_read)
+{
+    rest_bench bench{1, {{{}, "news/#", 0, 3, 0}}};
+    for (int n = 1; n <= 5; ++n)
+        bench.core.publish(0, test::core_broker::make("news/1", std::to_string(n)));
+    auto const all = body_of(bench.ask(http_bench::get("/v1/history/news/1")));
+    EXPECT_EQ(all.at("messages").as_array().size(), 3U);
+    EXPECT_EQ(body_of(bench.ask(http_bench::get("/v1/history/news/1?since=0.1"))).at("gap"), true);
+    auto const back = body_of(bench.ask(http_bench::get("/v1/history/news/1?reverse=1&before=0.4")));
+    EXPECT_EQ(back.at("messages").as_array().size(), 1U);
+    bench.core.store.trim_to(4);
+    EXPECT_EQ(body_of(bench.ask(http_bench::get("/v1/history/news/1?since=0.2"))).at("gap"), true);
+}
+
+TEST(rest_history, it_is_not_for_everybody)
+{
+    rest_bench bench{1, {{{}, "#"}}};
+    auto const fields = "Authorization: Bearer good\r\n";
+    EXPECT_EQ(status_of(bench.ask(http_bench::get("/v1/history/news/1", fields))), 200U);
+    EXPECT_EQ(status_of(bench.ask(http_bench::get("/v1/history/other", fields))), 403U);
+    EXPECT_EQ(status_of(bench.ask(http_bench::get("/v1/topics/other", fields))), 403U);
+    EXPECT_EQ(status_of(bench.ask(http_bench::get("/v1/retained/other", fields))), 403U);
+}
+
+TEST(rest_topics, they_are_counted_over_all_shards)
+{
+    rest_bench bench{2};
+    test::core_client one{bench.core, 0, "one"};
+    test::core_client two{bench.core, 1, "two"};
+    one.connect().subscribe("news/1", 1).subscribe("a", 0);
+    two.connect().subscribe("news/+", 0).subscribe("a", 0);
+    bench.core.publish(0, test::core_broker::make("news/1", "x", 1, true));
+    auto const topic = body_of(bench.ask(http_bench::get("/v1/topics/news/1")));
+    EXPECT_EQ(topic, boost::json::parse(
+                         R"({"topic":"news/1","subscribers":2,"retained":true,"history":true,"last_id":"0.1"})"));
+    auto const list = body_of(bench.ask(http_bench::get("/v1/topics?limit=2", http_bench::basic), 1));
+    EXPECT_EQ(list,
+              boost::json::parse(
+                  R"({"topics":[{"topic":"a","subscribers":2},{"topic":"news/+","subscribers":1}],"next":"news/+"})"));
+    auto const rest = body_of(bench.ask(http_bench::get("/v1/topics?after=news/%2B&prefix=news", http_bench::basic)));
+    EXPECT_EQ(rest, boost::json::parse(R"({"topics":[{"topic":"news/1","subscribers":1}]})"));
+}
+
+TEST(rest_topics, a_retained_message_is_read_and_removed)
+{
+    rest_bench bench;
+    (void)bench.post("/v1/publish", R"({"topic":"a/b","data":"x","retain":true})");
+    EXPECT_EQ(body_of(bench.ask(http_bench::get("/v1/retained/a/b"))).at("data"), "x");
+    EXPECT_EQ(status_of(bench.ask(http_bench::request("DELETE", "/v1/retained/a/b", "", ""))), 204U);
+    EXPECT_EQ(status_of(bench.ask(http_bench::get("/v1/retained/a/b"))), 404U);
+    EXPECT_TRUE(bench.core.store.retained().empty());
+}
+
+TEST(rest_sessions, they_are_listed_kicked_and_dropped_by_administrators)
+{
+    rest_bench bench{2};
+    test::core_client durable{bench.core, 1, "d/1"};
+    test::core_client passing{bench.core, 0, "p"};
+    durable.connect({.clean = false, .expiry_s = 100, .user = "u"});
+    passing.connect();
+    EXPECT_EQ(status_of(bench.ask(http_bench::get("/v1/sessions"))), 401U);
+    EXPECT_EQ(status_of(bench.ask(http_bench::get("/v1/sessions", "Authorization: Bearer good\r\n"))), 403U);
+    auto const list = body_of(bench.ask(http_bench::get("/v1/sessions", http_bench::basic)));
+    EXPECT_EQ(list, boost::json::parse(R"({"sessions":[{"client_id":"d/1","user":"u","connected":true,"shard":1},
+        {"client_id":"p","user":"","connected":true,"shard":0}]})"));
+    auto const end = [&](std::string_view what) {
+        return status_of(bench.ask(http_bench::request("DELETE", what, http_bench::basic, "")));
+    };
+    EXPECT_EQ(end("/v1/connections/d/1"), 202U);
+    bench.core.settle();
+    EXPECT_EQ(durable.ended, broker::session_end::kicked);
+    EXPECT_EQ(end("/v1/connections/d/1"), 404U);
+    auto const one = body_of(bench.ask(http_bench::get("/v1/sessions/d/1", http_bench::basic)));
+    EXPECT_EQ(one.at("connected"), false);
+    EXPECT_EQ(
+        body_of(bench.ask(http_bench::get("/v1/connections", http_bench::basic))).at("connections").as_array().size(),
+        1U);
+    EXPECT_EQ(end("/v1/sessions/d/1"), 202U);
+    bench.core.settle();
+    EXPECT_EQ(end("/v1/sessions/d/1"), 404U);
+    EXPECT_TRUE(bench.core.store.sessions().empty());
+    EXPECT_EQ(body_of(bench.ask(http_bench::get("/v1/sessions?after=o&limit=1", http_bench::basic)))
+                  .at("sessions")
+                  .as_array()
+                  .size(),
+              1U);
+}
+
+TEST(rest_tickets, they_are_for_what_their_owner_may_read)
+{
+    rest_bench bench;
+    auto const fields = rest_bench::with("Authorization: Bearer good\r\n");
+    auto const answer = bench.post("/v1/tickets", R"({"topics":["news/#"]})", fields);
+    EXPECT_EQ(status_of(answer), 201U);
+    EXPECT_EQ(body_of(answer).at("expires_in"), 30);
+    auto const redeemed =
+        bench.tickets.redeem(body_of(answer).at("ticket").as_string().c_str(), bench.core.clock.wall());
+    ASSERT_TRUE(redeemed);
+    EXPECT_EQ(redeemed->who.user, "jwt:ann");
+    EXPECT_EQ(status_of(bench.post("/v1/tickets", R"({"topics":["other"]})", fields)), 403U);
+    EXPECT_EQ(status_of(bench.post("/v1/tickets", R"({"topics":["a/#/b"]})", fields)), 400U);
+    EXPECT_EQ(status_of(bench.post("/v1/tickets", R"({"topics":"a"})", fields)), 400U);
+    EXPECT_EQ(status_of(bench.post("/v1/tickets", R"({"other":[]})", fields)), 400U);
+}
+
+// --- the document --------------------------------------------------------------------------------
+
+TEST(rest_openapi, every_call_is_described_and_every_description_is_a_call)
+{
+    rest_bench bench;
+    auto const document = body_of(bench.ask(http_bench::get("/v1/openapi.json")));
+    EXPECT_EQ(document.at("openapi"), "3.1.0");
+    std::size_t described = 0;
+    for (auto const& [path, methods] : document.at("paths").as_object()) {
+        for (auto const& [name, call] : methods.as_object()) {
+            ++described;
+            std::string method{name};
+            for (auto& c : method)
+                c = static_cast<char>(c - 'a' + 'A');
+            std::string target{path};
+            if (auto const begin = target.find('{'); begin != std::string::npos) {
+                target.replace(begin, std::string::npos, "x/y");
+                EXPECT_EQ(call.at("parameters").as_array().at(0).at("in"), "path") << target;
+            }
+            EXPECT_NE(bench.routes.find(method, target, false).route, nullptr) << method << " " << target;
+            auto const& responses = call.at("responses").as_object();
+            auto const answer = bench.ask(http_bench::request(method, target, http_bench::basic, ""));
+            EXPECT_TRUE(responses.contains(std::to_string(status_of(answer))))
+                << method << " " << target << ": " << answer;
+        }
+    }
+    EXPECT_EQ(described, operations().size());
+}
+
+TEST(rest_openapi, what_is_not_there_is_said)
+{
+    rest_bench bench;
+    EXPECT_EQ(status_of(bench.ask(http_bench::get("/v1/nothing"))), 404U);
+    EXPECT_EQ(status_of(bench.ask(http_bench::request("DELETE", "/v1/publish", "", ""))), 405U);
+    EXPECT_THAT(bench.ask(http_bench::request("OPTIONS", "/v1/retained/a", "", "")),
+                HasSubstr("\r\nAllow: GET, HEAD, DELETE, OPTIONS\r\n"));
+    EXPECT_THAT(bench.ask(http_bench::get("/v1/history/a/../b")), StartsWith("HTTP/1.1 400 "));
+}
+
+}  // namespace
+}  // namespace fulmar::rest
