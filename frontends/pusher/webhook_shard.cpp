@@ -142,7 +142,9 @@ void webhook_shard::arm()
         return;
     armed_ = true;
     timer_->expires_after(sweep_period);
-    timer_->async_wait([this](boost::system::error_code error) {
+    timer_->async_wait([this, alive = std::weak_ptr<int>{alive_}](boost::system::error_code error) {
+        if (alive.expired())
+            return;
         armed_ = false;
         if (error)
             return;

@@ -10,6 +10,7 @@
 
 #include <boost/asio/steady_timer.hpp>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -61,6 +62,7 @@ private:
     std::uint64_t last_number_ = 0;
     std::optional<boost::asio::steady_timer> timer_;  // none once stopped
     bool armed_ = false;
+    std::shared_ptr<int> alive_ = std::make_shared<int>(0);  // the io_context may still hold the timer's handler
 };
 
 }  // namespace fulmar::pusher
