@@ -163,7 +163,7 @@ void channel_shard::finish(subscribe_request const& wanted, std::uint32_t serial
         outcome.where = &channel;
         outcome.greeting = std::move(from_home.greeting);
         // What passed by here while the home was asked is not older than its answer.
-        outcome.cached = channel.passed_by() ? channel.passed_by() : std::move(from_home.cached);
+        outcome.cached = channel.passed_by() ? channel.passed_by() : from_home.cached;
         outcome.place = channel.add(*client);
         metrics_.subscriptions.add();
         client->on_subscribed(wanted.token, outcome);

@@ -71,7 +71,7 @@ public:
         auto const now = std::chrono::steady_clock::now();
         auto const found = idle_.find(host);
         while (found != idle_.end() && !found->second.empty()) {
-            auto const last = found->second.back();
+            auto last = std::move(found->second.back());
             found->second.pop_back();
             --count_;
             if (now - last->idle_since < idle_for)
