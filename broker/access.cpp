@@ -1,6 +1,7 @@
 #include "broker/access.hpp"
 
 #include "broker/topic.hpp"
+#include "broker/topic_levels.hpp"
 
 #include <algorithm>
 
@@ -21,21 +22,6 @@ bool usable_in_filter(std::string_view name) noexcept
 {
     return !name.empty() && name.find_first_of("+#/") == std::string_view::npos;
 }
-
-struct level_reader
-{
-    std::string_view rest;
-    bool ended = false;
-
-    std::string_view next() noexcept
-    {
-        auto const slash = rest.find('/');
-        auto const level = rest.substr(0, slash);
-        ended = slash == std::string_view::npos;
-        rest = ended ? std::string_view{} : rest.substr(slash + 1);
-        return level;
-    }
-};
 
 // What one client may do: the rules it was made from, and who it is.
 class ruled_permissions final : public permissions
@@ -196,8 +182,8 @@ bool covers(std::string_view outer, std::string_view inner) noexcept
         return false;
     if (inner == "#")  // every topic has a first level, so "+/#" is as wide
         return outer == "#" || outer == "+/#";
-    level_reader wide{outer};
-    level_reader narrow{inner};
+    topic_levels wide{outer};
+    topic_levels narrow{inner};
     while (true) {
         auto const level = wide.next();
         if (level == "#")

@@ -1,6 +1,7 @@
 #include "broker/history_rules.hpp"
 
 #include "broker/topic.hpp"
+#include "broker/topic_levels.hpp"
 
 #include <algorithm>
 
@@ -8,22 +9,8 @@ namespace fulmar::broker {
 
 namespace {
 
-struct levels
-{
-    std::string_view rest;
-    bool ended = false;
-
-    std::string_view next() noexcept
-    {
-        auto const slash = rest.find('/');
-        auto const level = rest.substr(0, slash);
-        ended = slash == std::string_view::npos;
-        rest = ended ? std::string_view{} : rest.substr(slash + 1);
-        return level;
-    }
-    // Nothing, or only "#", which also matches the level above it.
-    [[nodiscard]] bool may_end() const noexcept { return ended || rest == "#"; }
-};
+// Nothing, or only "#", which also matches the level above it.
+[[nodiscard]] bool may_end(topic_levels const& left) noexcept { return left.ended || left.rest == "#"; }
 
 [[nodiscard]] bool wild_first(std::string_view filter) noexcept
 {
@@ -36,8 +23,8 @@ bool filters_meet(std::string_view a, std::string_view b) noexcept
 {
     if ((a.starts_with('$') && wild_first(b)) || (b.starts_with('$') && wild_first(a)))
         return false;
-    levels left{a};
-    levels right{b};
+    topic_levels left{a};
+    topic_levels right{b};
     while (true) {
         auto const x = left.next();
         auto const y = right.next();
@@ -46,7 +33,7 @@ bool filters_meet(std::string_view a, std::string_view b) noexcept
         if (x != y && x != "+" && y != "+")
             return false;
         if (left.ended || right.ended)
-            return left.may_end() && right.may_end();
+            return may_end(left) && may_end(right);
     }
 }
 

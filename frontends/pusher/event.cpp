@@ -1,11 +1,11 @@
 #include "frontends/pusher/event.hpp"
 
 #include "broker/topic.hpp"
+#include "frontends/net/http_access.hpp"
 #include "frontends/net/websocket_codec.hpp"
 #include "frontends/pusher/channel_name.hpp"
 #include "frontends/pusher/json_text.hpp"
 
-#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -56,7 +56,7 @@ void append_payload(std::string& out, broker::message const& m)
         append_json_string(out, payload);
     } else {
         out += '"';
-        append_base64(out, payload);
+        net::append_base64(out, payload);
         out += R"(","encoding":"base64")";
     }
 }
@@ -96,19 +96,6 @@ void append_json_string(std::string& out, std::string_view text)
     }
     out.append(text.substr(clean));
     out += '"';
-}
-
-void append_base64(std::string& out, std::string_view bytes)
-{
-    constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (std::size_t at = 0; at < bytes.size(); at += 3) {
-        auto const left = std::min<std::size_t>(bytes.size() - at, 3);
-        std::uint32_t group = 0;
-        for (std::size_t i = 0; i < 3; ++i)
-            group = (group << 8U) | (i < left ? static_cast<unsigned char>(bytes[at + i]) : 0U);
-        for (std::size_t i = 0; i < 4; ++i)
-            out += i <= left ? digits[(group >> (18U - 6U * i)) & 63U] : '=';
-    }
 }
 
 void append_event(std::string& out, broker::message const& m)

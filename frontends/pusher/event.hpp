@@ -19,7 +19,6 @@ namespace fulmar::pusher {
 
 // Appends `text` as a JSON string with its quotes. Expects valid UTF-8.
 void append_json_string(std::string& out, std::string_view text);
-void append_base64(std::string& out, std::string_view bytes);
 
 // {"event":..,"channel":..,"data":..}: a message without event name is event "message"; a payload that is no UTF-8 is
 // base64 with "encoding":"base64"; client events on presence channels have "user_id".
