@@ -99,7 +99,7 @@ void session::impl::go_offline()
 }
 
 // The session ends: no interest, no record, nothing waits for it.
-void session::impl::give_up()
+void session::impl::give_up(std::function<void(store_result const&)> erased)
 {
     auto& routes = home->routes();
     auto const was_online = client != nullptr;
@@ -122,7 +122,7 @@ void session::impl::give_up()
     client = nullptr;
     if (lasting) {
         lasting->queue.stop();
-        home->store({erase_session_op{lasting->id}});
+        home->store({erase_session_op{lasting->id}}, std::move(erased));
     }
     auto const lost = pending.size();
     if (lost != 0)

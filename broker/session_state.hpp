@@ -159,7 +159,7 @@ struct session::impl final : session
     void go_online(session_client& with, client_settings const& settings);
     void begin();
     void go_offline();
-    void give_up();
+    void give_up(std::function<void(store_result const&)> erased);  // asked for a durable session only
     void store_record();
     void publish_will();
     void arm_will(wall_ms now);

@@ -95,22 +95,30 @@ void session_table::impl::yield(yield_request const& wanted)
     } else if (wanted.clean_start || expired(state)) {
         // Expired, although no tick has come to say so [MQTT-3.1.2-23]: its end, and its will, are due now.
         state.publish_will();
-        end(*found, false);
-        return grant(wanted, nullptr, {});
+        return replace(*found, wanted);
     } else {
         state.will.reset();
         if (state.durable())
             state.lasting->will_due = 0;
     }
-    if (wanted.clean_start || !state.durable()) {
-        end(*found, false);
-        return grant(wanted, nullptr, {});
-    }
+    if (wanted.clean_start || !state.durable())
+        return replace(*found, wanted);
     if (!state.incoming.empty()) {
         moving.emplace(wanted.key, wanted);  // became_quiet goes on
         return;
     }
     move_out(wanted);
+}
+
+// The session ends because its client begins a new one. The client hears of it when the store has forgotten the old one: what
+// was discarded must not come back with the next crash [MQTT-3.1.2-4]. A store that refuses holds nobody up.
+void session_table::impl::replace(session& s, yield_request const& wanted)
+{
+    if (!s.self().durable()) {
+        end(s, false);
+        return grant(wanted, nullptr, {});
+    }
+    end(s, false, [here = &home, wanted](store_result const&) { here->sessions().impl_->grant(wanted, nullptr, {}); });
 }
 
 // Durable interest stays on this shard until the new one has its own: a message must always find one of them.
@@ -310,10 +318,10 @@ void session_table::impl::end_connection(session& s, session_end why)
     client->on_session_end(why);
 }
 
-void session_table::impl::end(session& s, bool tell_directory)
+void session_table::impl::end(session& s, bool tell_directory, std::function<void(store_result const&)> erased)
 {
     session_key const key{s.self().key()};
-    s.self().give_up();
+    s.self().give_up(std::move(erased));
     forget(s);
     home.detach(s.self().address);
     auto const moving_claim = moving.extract(key);

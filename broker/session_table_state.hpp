@@ -73,7 +73,8 @@ struct session_table::impl final : turn_end
 
     void leave_connection(session& s);
     void end_connection(session& s, session_end why);
-    void end(session& s, bool tell_directory);
+    void end(session& s, bool tell_directory, std::function<void(store_result const&)> erased = {});
+    void replace(session& s, yield_request const& wanted);
     void count(session& s);
     void forget(session& s);
 

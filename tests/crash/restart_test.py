@@ -251,13 +251,13 @@ class Sessions(unittest.TestCase):
         with Broker() as broker:
             reader = durable(broker.mqtt, "reader")
             reader.subscribe("will/#", qos=1)
-            will = ("will/mortal", "gone", 1, False, [(0x18, 4)])
+            will = ("will/mortal", "gone", 1, False, [(0x18, 8)])
             durable(broker.mqtt, "mortal", will=will).subscribe("stored", qos=1)
             broker.restart()
             mortal = durable(broker.mqtt, "mortal", will=will)
             reader = durable(broker.mqtt, "reader")
             back_at = time.time()
-            wait_until(lambda: time.time() > back_at + 4.5, 10, "the delay passes")
+            wait_until(lambda: time.time() > back_at + 8.5, 30, "the delay passes")
             self.assertEqual(reader.collect_until_pingresp(), [])
             mortal.ping()
 

@@ -137,6 +137,24 @@ TEST_F(session_resume_protocol, item_033_clean_start_discards_everything_of_the_
 }
 
 TEST_F(session_resume_protocol,
+       a_clean_start_is_confirmed_when_the_store_has_forgotten_the_old_session)  // [MQTT-3.1.2-4]
+{
+    for (auto const still_connected : {false, true}) {
+        packet_script old{broker};
+        old.connects(resume()).subscribes("a", 1);
+        if (!still_connected)
+            old.loses_connection();
+        broker.store().hold();
+        packet_script fresh{broker};
+        fresh.sends(connect("client").expiry(1000)).expects_nothing();
+        broker.store().confirm_all();
+        EXPECT_FALSE(fresh.next().session_present);
+        broker.store().release();
+        fresh.sends(disconnect().with(property_id::session_expiry_interval, std::uint32_t{0})).expects_closed();
+    }
+}
+
+TEST_F(session_resume_protocol,
        item_035_disconnect_can_change_the_expiry_but_not_raise_it_from_zero)  // [MQTT-3.14.2-2]
 {
     auto const expiry = property_id::session_expiry_interval;
