@@ -9,7 +9,7 @@
 #pragma once
 
 #include "broker/clock.hpp"
-#include "broker/ids.hpp"
+#include "broker/topic_follower.hpp"
 #include "frontends/net/http_message.hpp"
 #include "frontends/sse/event.hpp"
 
@@ -19,23 +19,8 @@
 
 namespace fulmar::sse {
 
-inline constexpr std::size_t history_events_max = 1'000;
-
-// Where a stream begins.
-struct starting_point
-{
-    enum class kind : std::uint8_t {
-        now,
-        cursor,    // after `sequence`, which the client has seen
-        earliest,  // with the oldest message there is
-        time,      // with what was published at `time` or later
-        newest     // with the newest `count`
-    };
-    kind what = kind::now;
-    broker::log_sequence sequence = 0;
-    broker::wall_ms time = 0;
-    std::size_t count = 0;
-};
+using broker::starting_point;
+inline constexpr std::size_t history_events_max = broker::newest_messages_max;
 
 struct stream_request
 {
