@@ -16,22 +16,7 @@ using verdict = idempotency_window::verdict;
 
 broker::message_ptr message_of(rest_call const& call, publication const& p)
 {
-    auto const now = call.request.home->wall();
-    broker::message_fields fields;
-    fields.app = call.who.app;
-    fields.topic = p.topic;
-    fields.payload = p.payload;
-    fields.event = p.event;
-    fields.level = p.level;
-    fields.retain = p.retain;
-    fields.published_at = now;
-    fields.expires_at = p.expiry_s == 0 ? 0 : now + broker::wall_ms{p.expiry_s} * 1000;
-    if (!p.content_type.empty()) {
-        auto properties = std::make_unique<broker::message_properties>();
-        properties->content_type = p.content_type;
-        fields.properties = std::move(properties);
-    }
-    return broker::message::make(std::move(fields));
+    return broker::message_of(p.view(), call.who.app, call.request.home->wall());
 }
 
 // Everything that can be refused is refused before anything is published.

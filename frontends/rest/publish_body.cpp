@@ -1,6 +1,5 @@
 #include "frontends/rest/publish_body.hpp"
 
-#include "broker/topic.hpp"
 #include "frontends/net/http_access.hpp"
 #include "frontends/net/http_query.hpp"
 
@@ -14,7 +13,6 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::uint64_t expiry_max_s = 0xFFFF'FFFE;
-constexpr std::size_t content_type_bytes_max = 256;
 
 struct fault
 {
@@ -26,13 +24,6 @@ using maybe = std::optional<fault>;
 fault bad(std::string what) { return {400, std::move(what)}; }
 
 std::string_view text_of(json::string const& text) { return {text.data(), text.size()}; }
-
-bool printable(std::string_view text)
-{
-    return broker::valid_utf8(text) && std::none_of(text.begin(), text.end(), [](char c) {
-               return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
-           });
-}
 
 // "application/json; charset=utf-8" -> is it application/json?
 bool is_type(net::http_request const& request, std::string_view wanted)
@@ -46,17 +37,10 @@ bool is_type(net::http_request const& request, std::string_view wanted)
 
 maybe check(publication const& p, std::size_t payload_bytes_max)
 {
-    if (p.topic.empty())
-        return bad("no topic is given");
-    if (!broker::valid_utf8(p.topic) || !broker::valid_topic_name(p.topic))
-        return bad("the topic is no valid topic name");
-    if (p.event.size() > event_name_bytes_max || !printable(p.event))
-        return bad("the event name is longer than 200 bytes or no plain text");
-    if (p.content_type.size() > content_type_bytes_max || !printable(p.content_type))
-        return bad("the content type is longer than 256 bytes or no plain text");
-    if (p.payload.size() > payload_bytes_max)
-        return fault{413, "the message is larger than http.event_bytes_max"};
-    return std::nullopt;
+    auto const problem = broker::problem_of(p.view(), payload_bytes_max);
+    if (!problem)
+        return std::nullopt;
+    return fault{problem->too_large ? 413U : 400U, std::string{problem->what}};
 }
 
 maybe read_level(std::uint64_t number, publication& out)

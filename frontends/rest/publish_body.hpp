@@ -9,7 +9,7 @@
 // Limits:   batch_messages_max messages; each payload at most the given size; JSON nested 32 deep.
 #pragma once
 
-#include "broker/message.hpp"
+#include "broker/publication.hpp"
 #include "frontends/net/http_message.hpp"
 
 #include <cstdint>
@@ -24,8 +24,7 @@ class http_query;
 
 namespace fulmar::rest {
 
-inline constexpr std::size_t batch_messages_max = 1'000;
-inline constexpr std::size_t event_name_bytes_max = 200;
+using broker::batch_messages_max;
 
 struct publication
 {
@@ -36,6 +35,11 @@ struct publication
     broker::qos level = broker::qos::at_least_once;
     bool retain = false;
     std::uint32_t expiry_s = 0;  // 0: never
+
+    [[nodiscard]] broker::publication_view view() const noexcept
+    {
+        return {topic, payload, event, content_type, level, retain, expiry_s};
+    }
 };
 
 struct publications

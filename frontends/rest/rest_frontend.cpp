@@ -1,6 +1,6 @@
 #include "frontends/rest/rest_frontend.hpp"
 
-#include "broker/router.hpp"
+#include "broker/inspection.hpp"
 #include "broker/topic.hpp"
 #include "frontends/net/cors.hpp"
 #include "frontends/net/http_problem.hpp"
@@ -106,15 +106,7 @@ void rest_frontend::desk::on_published(std::uint64_t token, broker::publish_outc
 void rest_frontend::on_each_shard(broker::shard& here, std::function<void(broker::shard&)> work,
                                   std::function<void()> done) const
 {
-    auto const missing = std::make_shared<std::size_t>(node_.shards.size());  // touched on this shard only
-    for (std::size_t to = 0; to < node_.shards.size(); ++to)
-        here.send(static_cast<broker::shard_id>(to), [work, done, missing, me = here.id()](broker::shard& there) {
-            work(there);
-            there.send(me, [done, missing](broker::shard&) {
-                if (--*missing == 0)
-                    done();
-            });
-        });
+    broker::on_each_shard(here, std::move(work), std::move(done));
 }
 
 std::uint64_t rest_frontend::requests() const

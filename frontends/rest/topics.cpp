@@ -1,5 +1,6 @@
 // GET /v1/topics, /v1/topics/{topic}, /v1/retained/{topic}, and DELETE of the latter.
 #include "broker/history_rules.hpp"
+#include "broker/inspection.hpp"
 #include "broker/retained_index.hpp"
 #include "broker/router.hpp"
 #include "broker/topic.hpp"
@@ -7,16 +8,9 @@
 #include "frontends/net/message_json.hpp"
 #include "frontends/rest/rest_frontend.hpp"
 
-#include <algorithm>
-#include <map>
-
 namespace fulmar::rest {
 
 namespace {
-
-constexpr std::size_t listed_default = 100;
-constexpr std::size_t listed_max = 1'000;
-constexpr std::size_t filters_looked_at = 200'000;  // per shard and request
 
 struct topic_facts
 {
@@ -64,39 +58,24 @@ void find_last(call_ptr const& call, std::shared_ptr<topic_facts> const& facts, 
 
 void list_topics(call_ptr const& call)
 {
-    std::size_t limit = listed_default;
-    if (!call->read_limit(limit, listed_max))
+    broker::listing wanted{call->who.app, call->parameter("prefix"), call->parameter("after")};
+    if (!call->read_limit(wanted.limit, broker::listed_max))
         return;
-    auto& here = *call->request.home;
-    using listing = std::vector<broker::router::listed_filter>;
-    auto const found = std::make_shared<std::vector<listing>>(call->owner.node().shards.size());
-    auto work = [found, app = call->who.app, prefix = call->parameter("prefix"), after = call->parameter("after"),
-                 limit](broker::shard& there) {
-        (*found)[there.id()] = there.routes().list_filters(app, prefix, after, limit + 1, filters_looked_at);
-    };
-    call->owner.on_each_shard(here, std::move(work), [call, found, limit] {
-        std::map<std::string, std::size_t> all;
-        for (auto const& of_shard : *found)
-            for (auto const& each : of_shard)
-                all[each.filter] += each.subscribers;
-        std::string body = "{\"topics\":[";
-        std::string last;
-        std::size_t count = 0;
-        for (auto const& [filter, subscribers] : all) {
-            if (count == limit)
-                break;
-            body += count++ == 0 ? "{\"topic\":" : ",{\"topic\":";
-            net::append_json_text(body, filter);
-            body.append(",\"subscribers\":").append(std::to_string(subscribers)).append("}");
-            last = filter;
-        }
-        body += ']';
-        if (all.size() > count) {
-            body += ",\"next\":";
-            net::append_json_text(body, last);
-        }
-        call->answer_json(200, body + "}");
-    });
+    broker::list_topics(*call->request.home, wanted,
+                        [call](broker::listed<broker::router::listed_filter> const& found) {
+                            std::string body = "{\"topics\":[";
+                            for (auto const& row : found.rows) {
+                                body += &row == found.rows.data() ? "{\"topic\":" : ",{\"topic\":";
+                                net::append_json_text(body, row.filter);
+                                body.append(",\"subscribers\":").append(std::to_string(row.subscribers)).append("}");
+                            }
+                            body += ']';
+                            if (found.more) {
+                                body += ",\"next\":";
+                                net::append_json_text(body, found.rows.back().filter);
+                            }
+                            call->answer_json(200, body + "}");
+                        });
 }
 
 void get_topic(call_ptr const& call)

@@ -1,0 +1,115 @@
+#include "broker/inspection.hpp"
+
+#include "broker/session.hpp"
+#include "broker/session_table.hpp"
+#include "broker/shard.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <map>
+#include <memory>
+
+namespace fulmar::broker {
+
+namespace {
+
+constexpr std::size_t looked_at_max = 200'000;  // per shard and question
+
+[[nodiscard]] bool before(session_row const& a, session_row const& b) { return a.client_id < b.client_id; }
+
+[[nodiscard]] std::vector<session_row> sessions_of(shard& there, listing const& wanted, bool connected_only)
+{
+    std::vector<session_row> out;  // a heap: the last of those kept is in front
+    std::size_t looked_at = 0;
+    there.sessions().for_each([&](app_id app, session const& s) {
+        auto const id = s.client_id();
+        auto const listed = app == wanted.app && id.starts_with(wanted.prefix) && id > wanted.after &&
+                            (s.connected() || !connected_only);
+        if (listed && (out.size() <= wanted.limit || id < out.front().client_id)) {
+            if (out.size() > wanted.limit) {
+                std::pop_heap(out.begin(), out.end(), before);
+                out.pop_back();
+            }
+            out.push_back({std::string{id}, std::string{s.user()}, s.connected(), there.id()});
+            std::push_heap(out.begin(), out.end(), before);
+        }
+        return ++looked_at < looked_at_max;
+    });
+    return out;
+}
+
+}  // namespace
+
+void on_each_shard(shard& here, std::function<void(shard&)> work, std::function<void()> done)
+{
+    auto const count = here.node().shards.size();
+    auto const missing = std::make_shared<std::size_t>(count);  // touched on this shard only
+    for (std::size_t to = 0; to < count; ++to)
+        here.send(static_cast<shard_id>(to), [work, done, missing, me = here.id()](shard& there) {
+            work(there);
+            there.send(me, [done, missing](shard&) {
+                if (--*missing == 0)
+                    done();
+            });
+        });
+}
+
+void list_topics(shard& here, listing const& wanted, std::function<void(listed<router::listed_filter>)> done)
+{
+    auto const found = std::make_shared<std::vector<std::vector<router::listed_filter>>>(here.node().shards.size());
+    auto work = [found, wanted](shard& there) {
+        (*found)[there.id()] =
+            there.routes().list_filters(wanted.app, wanted.prefix, wanted.after, wanted.limit + 1, looked_at_max);
+    };
+    on_each_shard(here, std::move(work), [found, limit = wanted.limit, done = std::move(done)] {
+        std::map<std::string, std::size_t> all;
+        for (auto const& of_shard : *found)
+            for (auto const& each : of_shard)
+                all[each.filter] += each.subscribers;
+        listed<router::listed_filter> out;
+        for (auto const& [filter, subscribers] : all) {
+            if (out.rows.size() == limit)
+                break;
+            out.rows.push_back({filter, subscribers});
+        }
+        out.more = all.size() > out.rows.size();
+        done(std::move(out));
+    });
+}
+
+void list_sessions(shard& here, listing const& wanted, bool connected_only,
+                   std::function<void(listed<session_row>)> done)
+{
+    auto const found = std::make_shared<std::vector<std::vector<session_row>>>(here.node().shards.size());
+    auto work = [found, wanted, connected_only](shard& there) {
+        (*found)[there.id()] = sessions_of(there, wanted, connected_only);
+    };
+    on_each_shard(here, std::move(work), [found, limit = wanted.limit, done = std::move(done)] {
+        listed<session_row> out;
+        for (auto& of_shard : *found)
+            std::move(of_shard.begin(), of_shard.end(), std::back_inserter(out.rows));
+        std::sort(out.rows.begin(), out.rows.end(), before);
+        out.more = out.rows.size() > limit;
+        out.rows.resize(std::min(out.rows.size(), limit));
+        done(std::move(out));
+    });
+}
+
+void find_session(shard& here, app_id app, std::string const& client_id, bool connected_only,
+                  std::function<void(std::optional<session_row>)> done)
+{
+    auto const found = std::make_shared<std::vector<std::optional<session_row>>>(here.node().shards.size());
+    auto work = [found, client_id, app, connected_only](shard& there) {
+        auto const* const s = there.sessions().find(app, client_id);
+        if (s != nullptr && (s->connected() || !connected_only))
+            (*found)[there.id()] = session_row{client_id, std::string{s->user()}, s->connected(), there.id()};
+    };
+    on_each_shard(here, std::move(work), [found, done = std::move(done)] {
+        for (auto& row : *found)
+            if (row)
+                return done(std::move(row));
+        done(std::nullopt);
+    });
+}
+
+}  // namespace fulmar::broker
