@@ -8,6 +8,7 @@
 #include "broker/app_registry.hpp"
 #include "broker/authenticator.hpp"
 #include "broker/history_rules.hpp"
+#include "broker/presence_directory.hpp"
 #include "broker/settings.hpp"
 #include "frontends/net/http_router.hpp"
 
@@ -33,7 +34,7 @@ class http_services
 public:
     // Throws std::runtime_error if the keys of tokens cannot be used.
     http_services(broker::node_context& node, broker::apps_in_force const& apps, broker::authenticator& users,
-                  broker::settings const& values);
+                  broker::presence_directory& presence, broker::settings const& values);
     ~http_services();
     http_services(http_services const&) = delete;
     http_services& operator=(http_services const&) = delete;

@@ -92,6 +92,8 @@ void pusher_services::drain(broker::shard& here, std::chrono::milliseconds windo
     parts_->sockets->drain(here, window);
 }
 
+broker::presence_directory& pusher_services::presence() noexcept { return parts_->sockets->channels(); }
+
 void pusher_services::stop() { parts_->hooks.stop(); }
 
 void pusher_services::release()

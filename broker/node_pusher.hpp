@@ -5,6 +5,7 @@
 #pragma once
 
 #include "broker/app_registry.hpp"
+#include "broker/presence_directory.hpp"
 #include "broker/session_store.hpp"
 #include "broker/settings.hpp"
 #include "frontends/net/http_router.hpp"
@@ -44,6 +45,9 @@ public:
     void drain(broker::shard& here, std::chrono::milliseconds window);  // on each shard
     void stop();     // the thread of webhooks: after the shards' threads
     void release();  // what holds on to the shards: after the connections, before the shards. The rest ends after them.
+
+    // Who is present where; ends with release().
+    [[nodiscard]] broker::presence_directory& presence() noexcept;
 
     void write_metrics(admin::metric_writer& out) const;
 

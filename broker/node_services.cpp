@@ -64,7 +64,7 @@ void node::build_services()
     raise_descriptor_limit();
     try {
         authenticator_ = std::make_unique<auth::file_authenticator>(auth::options_from(settings_));
-        http_ = std::make_unique<http_services>(*context_, *apps_, *authenticator_, settings_);
+        http_ = std::make_unique<http_services>(*context_, *apps_, *authenticator_, pusher_->presence(), settings_);
     } catch (std::exception const& problem) {
         fail(exit_code::configuration, problem.what());
     }

@@ -2,6 +2,7 @@
 
 #include "broker/shard.hpp"
 #include "broker/topic.hpp"
+#include "frontends/pusher/channel_name.hpp"
 #include "frontends/pusher/channel_shard.hpp"
 #include "frontends/pusher/home_channels.hpp"
 #include "frontends/pusher/home_users.hpp"
@@ -93,6 +94,21 @@ void channel_directory::users(broker::shard& here, broker::app_id app, std::stri
 {
     run_at(here, home_of(app, name), [this, app, name, from = here.id(), done = std::move(done)](channel_shard& there) {
         run_at(there.home(), from, [done, ids = there.channels().users(app, name)](channel_shard&) { done(ids); });
+    });
+}
+
+void channel_directory::members(broker::shard& here, broker::app_id app, std::string name,
+                                std::function<void(broker::channel_members)> done)
+{
+    if (classify(name).access != channel_access::presence)
+        return done(std::nullopt);
+    run_at(here, home_of(app, name), [this, app, name, from = here.id(), done = std::move(done)](channel_shard& there) {
+        auto const found = std::make_shared<std::vector<broker::channel_member>>(there.channels().members(app, name));
+        std::size_t bytes = 0;
+        for (auto const& each : *found)
+            bytes += sizeof each + each.id.size() + each.info_json.size();
+        run_at(
+            there.home(), from, [done, found](channel_shard&) { done(std::move(*found)); }, bytes);
     });
 }
 

@@ -15,6 +15,7 @@
 
 #include "broker/app_registry.hpp"
 #include "broker/message.hpp"
+#include "broker/presence_directory.hpp"
 #include "frontends/pusher/channel_events.hpp"
 #include "frontends/pusher/pusher_metrics.hpp"
 #include "frontends/pusher/socket_id.hpp"
@@ -45,7 +46,7 @@ struct channel_state
     [[nodiscard]] bool occupied() const noexcept { return subscription_count != 0; }
 };
 
-class channel_directory
+class channel_directory final : public broker::presence_directory
 {
 public:
     static constexpr std::size_t answer_channels_max = 100'000;
@@ -53,7 +54,7 @@ public:
     static constexpr std::size_t cached_bytes_max = 64 * 1024 * 1024;  // per shard
 
     channel_directory(broker::node_context& node, broker::apps_in_force const& apps, channel_events& events);
-    ~channel_directory();
+    ~channel_directory() override;
     channel_directory(channel_directory const&) = delete;
     channel_directory& operator=(channel_directory const&) = delete;
 
@@ -65,6 +66,8 @@ public:
     // Of a presence channel; empty for any other.
     void users(broker::shard& here, broker::app_id app, std::string name,
                std::function<void(std::vector<std::string>)> done);
+    void members(broker::shard& here, broker::app_id app, std::string name,
+                 std::function<void(broker::channel_members)> done) override;
     // Closes every connection on which this user is signed in, as app::terminate says.
     void terminate_user(broker::shard& here, broker::app_id app, std::string user_id);
     // An event was published to a cache channel through the HTTP API. (What other protocols publish is noticed while

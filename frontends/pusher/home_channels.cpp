@@ -272,6 +272,15 @@ std::vector<std::string> home_channels::users(broker::app_id app, std::string_vi
     return out;
 }
 
+std::vector<broker::channel_member> home_channels::members(broker::app_id app, std::string_view name)
+{
+    std::vector<broker::channel_member> out;
+    if (auto const* const channel = find(app, name); channel != nullptr && channel->members)
+        for (auto const& [id, who] : *channel->members)
+            out.push_back({id, who.info_json, who.connections});
+    return out;
+}
+
 bool home_channels::tick()
 {
     for (auto const& [app, name] : std::exchange(throttled_, {})) {

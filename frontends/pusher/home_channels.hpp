@@ -54,6 +54,7 @@ public:
     [[nodiscard]] channel_state state(broker::app_id app, std::string_view channel);
     void states(broker::app_id app, std::string_view prefix, std::vector<channel_state>& out);
     [[nodiscard]] std::vector<std::string> users(broker::app_id app, std::string_view channel);
+    [[nodiscard]] std::vector<broker::channel_member> members(broker::app_id app, std::string_view channel);
 
     // True: there is more to do later.
     bool tick();

@@ -29,7 +29,7 @@ constexpr auto everybody = audience::everybody;
 constexpr auto identified = audience::identified;
 constexpr auto administrators = audience::administrators;
 
-constexpr std::array<operation, 14> all{{
+constexpr std::array<operation, 15> all{{
     {"GET", "/v1/openapi.json", "getOpenapi", everybody, get_openapi, false, "This document", "", "", ""},
     {"POST", "/v1/publish", "publish", identified, post_publish, true,
      "Publish one message: JSON, or any other content type with the topic in the query or in Fulmar-Topic",
@@ -49,6 +49,8 @@ constexpr std::array<operation, 14> all{{
      "Messages of a topic that keeps a history",
      "since:string:an event id (what follows it), a time, or a duration such as 10m|before:string:an event id, with "
      "reverse|limit:integer:at most so many, 1 to 1000|reverse:boolean:newest first",
+     "", "404"},
+    {"GET", "/v1/presence/{topic*}", "getPresence", identified, get_presence, false, "Who is present in a channel", "",
      "", "404"},
     {"GET", "/v1/retained/{topic*}", "getRetained", identified, get_retained, false, "The retained message of a topic",
      "", "", "404"},

@@ -73,6 +73,7 @@ void post_ticket(call_ptr const& call);
 void list_topics(call_ptr const& call);
 void get_topic(call_ptr const& call);
 void get_history(call_ptr const& call);
+void get_presence(call_ptr const& call);
 void get_retained(call_ptr const& call);
 void delete_retained(call_ptr const& call);
 void list_sessions(call_ptr const& call);

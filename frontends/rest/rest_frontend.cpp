@@ -10,8 +10,9 @@
 
 namespace fulmar::rest {
 
-rest_frontend::rest_frontend(broker::node_context& node, net::http_access const& access, rest_options options)
-    : node_{node}, access_{access}, options_{options}, repeated_{options.idempotency_window}
+rest_frontend::rest_frontend(broker::node_context& node, net::http_access const& access,
+                             broker::presence_directory& presence, rest_options options)
+    : node_{node}, access_{access}, presence_{presence}, options_{options}, repeated_{options.idempotency_window}
 {
     for (auto const& shard : node.shards)
         desks_.push_back(std::make_unique<desk>(*shard));

@@ -11,6 +11,7 @@
 
 #include "broker/endpoint.hpp"
 #include "broker/metrics.hpp"
+#include "broker/presence_directory.hpp"
 #include "broker/shard.hpp"
 #include "frontends/net/http_access.hpp"
 #include "frontends/net/http_router.hpp"
@@ -38,7 +39,8 @@ class rest_frontend
 public:
     static constexpr std::size_t publishes_in_flight_max = 10'000;
 
-    rest_frontend(broker::node_context& node, net::http_access const& access, rest_options options);
+    rest_frontend(broker::node_context& node, net::http_access const& access, broker::presence_directory& presence,
+                  rest_options options);
     ~rest_frontend();
     rest_frontend(rest_frontend const&) = delete;
     rest_frontend& operator=(rest_frontend const&) = delete;
@@ -52,6 +54,7 @@ public:
     [[nodiscard]] broker::node_context& node() const noexcept { return node_; }
     [[nodiscard]] rest_options const& options() const noexcept { return options_; }
     [[nodiscard]] net::http_access const& access() const noexcept { return access_; }
+    [[nodiscard]] broker::presence_directory& presence() const noexcept { return presence_; }
     [[nodiscard]] idempotency_window& repeated() noexcept { return repeated_; }
 
     using settled = std::function<void(broker::publish_outcome const&)>;
@@ -83,6 +86,7 @@ private:
 
     broker::node_context& node_;
     net::http_access const& access_;
+    broker::presence_directory& presence_;
     rest_options const options_;
     idempotency_window repeated_;
     std::vector<std::unique_ptr<desk>> desks_;

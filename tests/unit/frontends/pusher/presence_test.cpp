@@ -34,6 +34,31 @@ protected:
 };
 INSTANTIATE_TEST_SUITE_P(shards, pusher_presence, testing::Values(1, 2, 5));
 
+TEST_P(pusher_presence, whoever_may_look_is_told_the_members_and_their_connections)
+{
+    pusher_client anna{broker, 0};
+    pusher_client again{broker, last};
+    pusher_client bert{broker, last};
+    anna.subscribes("presence-room", R"({"user_id":10,"user_info":{"name":"Anna"}})");
+    again.subscribes("presence-room", R"({"user_id":10,"user_info":{"name":"Anna"}})");
+    bert.subscribes("presence-room", R"({"user_id":"11"})");
+    fulmar::broker::presence_directory& directory = broker.front->channels();
+    auto const members = [&](std::string channel) {
+        std::string text = "no answer";
+        directory.members(broker.core.shard(last), broker.app.id, std::move(channel),
+                          [&](fulmar::broker::channel_members const& found) {
+                              text = found ? "" : "none";
+                              for (auto const& each : found.value_or(std::vector<fulmar::broker::channel_member>{}))
+                                  text += each.id + each.info_json + " x" + std::to_string(each.connections) + " ";
+                          });
+        broker.settle();
+        return text;
+    };
+    EXPECT_EQ(members("presence-room"), R"(10{"name":"Anna"} x2 11 x1 )");
+    EXPECT_EQ(members("presence-empty"), "");
+    EXPECT_EQ(members("room"), "none");
+}
+
 TEST_P(pusher_presence, members_see_who_is_there_who_comes_and_who_goes)
 {
     pusher_client anna{broker, 0};

@@ -16,11 +16,26 @@ using testing::StartsWith;
 
 constexpr std::string_view json_type = "Content-Type: application/json\r\n";
 
+// Two members are in presence-room.
+struct fixed_presence final : broker::presence_directory
+{
+    void members(broker::shard&, broker::app_id, std::string channel,
+                 std::function<void(broker::channel_members)> done) override
+    {
+        if (!channel.starts_with("presence-"))
+            return done(std::nullopt);
+        std::vector<broker::channel_member> found;
+        if (channel == "presence-room")
+            found = {{"10", R"({"name":"Anna"})", 2}, {"b\"", "", 1}};
+        done(std::move(found));
+    }
+};
+
 struct rest_bench : http_bench
 {
     explicit rest_bench(std::size_t shards = 1, std::vector<broker::history_rule> rules = {{{}, "news/#"}},
                         rest_options options = {})
-        : http_bench{shards, std::move(rules)}, calls{core.shard(0).node(), access, options}
+        : http_bench{shards, std::move(rules)}, calls{core.shard(0).node(), access, presence, options}
     {
         calls.add_routes(routes);
     }
@@ -29,6 +44,7 @@ struct rest_bench : http_bench
         return ask(request("POST", path, fields, body));
     }
     static std::string with(std::string_view more) { return std::string{json_type} + std::string{more}; }
+    fixed_presence presence;
     rest_frontend calls;
 };
 
@@ -274,6 +290,21 @@ TEST(rest_topics, a_retained_message_is_read_and_removed)
     EXPECT_EQ(status_of(bench.ask(http_bench::request("DELETE", "/v1/retained/a/b", "", ""))), 204U);
     EXPECT_EQ(status_of(bench.ask(http_bench::get("/v1/retained/a/b"))), 404U);
     EXPECT_TRUE(bench.core.store.retained().empty());
+}
+
+TEST(rest_presence, the_members_of_a_channel_are_told_to_those_who_may_read_it)
+{
+    rest_bench bench;
+    auto const room = bench.ask(http_bench::get("/v1/presence/presence-room", http_bench::basic));
+    EXPECT_EQ(body_of(room), boost::json::parse(R"({"topic":"presence-room","count":2,"members":[
+        {"id":"10","info":{"name":"Anna"},"connections":2},{"id":"b\"","connections":1}]})"));
+    auto const empty = bench.ask(http_bench::get("/v1/presence/presence-other", http_bench::basic));
+    EXPECT_EQ(body_of(empty), boost::json::parse(R"({"topic":"presence-other","count":0,"members":[]})"));
+    EXPECT_EQ(status_of(bench.ask(http_bench::get("/v1/presence/news", http_bench::basic))), 404U);
+    EXPECT_EQ(status_of(bench.ask(http_bench::get("/v1/presence/presence-room"))), 403U)
+        << "wildcards do not reach presence channels";
+    EXPECT_EQ(status_of(bench.ask(http_bench::get("/v1/presence/presence-room", "Authorization: Bearer good\r\n"))),
+              403U);
 }
 
 TEST(rest_sessions, they_are_listed_kicked_and_dropped_by_administrators)
