@@ -31,7 +31,7 @@ struct broker_address
     std::string app_id = "1";  // Pusher
     std::string key = "key";   // Pusher
     std::string secret = "secret";
-    std::uint16_t pipeline = 16;  // HTTP publishers: requests without an answer yet
+    std::uint16_t pipeline = 32;  // HTTP publishers: requests without an answer yet
 };
 
 // The protocol that publishes for subscribers who speak `p`.

@@ -116,7 +116,7 @@ mixed_run::mixed_run(options const& o, profile const& what)
 
 std::string mixed_run::topic_of(profile_flow const& what, std::size_t topic) const
 {
-    return options_.topic + "/" + profile_.name + "/" + what.name + "/" + std::to_string(topic);
+    return options_.named(options_.topic + "/" + profile_.name + "/" + what.name + "/" + std::to_string(topic));
 }
 
 // Called once per flow, in order: subscribers are created before the publishers of the same flow.

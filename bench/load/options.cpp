@@ -225,6 +225,8 @@ void check_fit(options const& o)
     auto const durable = o.which == scenario::durable || o.which == scenario::offline || o.durable_sessions;
     if (durable && !(speaks_mqtt(p) && speaks_mqtt(o.publishing.speaks)))
         refuse("durable sessions are MQTT's: use --protocol mqtt or mqtt-ws");
+    if (o.which == scenario::fanin && o.subscribers > 0 && o.publishing.speaks == protocol::pusher_http)
+        refuse("Pusher's channels have no levels, which the wildcard of fanin needs");
     if (o.which == scenario::fanin && o.subscribers > 0 && !has_wildcards(p))
         refuse(std::string{to_string(p)} + " has no wildcards, which fanin needs");
     if (o.subscribers == 0 && o.publish_qos() == 0)

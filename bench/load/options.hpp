@@ -5,6 +5,7 @@
 #include "bench/load/swarm.hpp"
 
 #include <sys/types.h>
+#include <algorithm>
 #include <cstdint>
 #include <string>
 
@@ -47,6 +48,17 @@ struct options
     // Where one side speaks text, payloads are text.
     [[nodiscard]] bool text() const noexcept { return carries_text(broker.speaks) || carries_text(publishing.speaks); }
     [[nodiscard]] payload_shape shape() const noexcept { return {payload_bytes, text()}; }
+    // Pusher's channel names have no slashes: both sides then say the same name with dots.
+    [[nodiscard]] bool dotted() const noexcept
+    {
+        return broker.speaks == protocol::pusher || publishing.speaks == protocol::pusher_http;
+    }
+    [[nodiscard]] std::string named(std::string name) const
+    {
+        if (dotted())
+            std::replace(name.begin(), name.end(), '/', '.');
+        return name;
+    }
     // Of the publishers: HTTP is always answered.
     [[nodiscard]] std::uint8_t publish_qos() const noexcept
     {

@@ -88,10 +88,10 @@ private:
 std::string traffic::topic_of(std::size_t publisher) const
 {
     switch (options_.which) {
-    case scenario::pairs: return options_.topic + "/pair/" + std::to_string(publisher);
-    case scenario::fanin: return options_.topic + "/in/" + std::to_string(publisher);
-    case scenario::durable: return options_.topic + "/durable/" + std::to_string(publisher);
-    default: return options_.topic + "/fanout";
+    case scenario::pairs: return options_.named(options_.topic + "/pair/" + std::to_string(publisher));
+    case scenario::fanin: return options_.named(options_.topic + "/in/" + std::to_string(publisher));
+    case scenario::durable: return options_.named(options_.topic + "/durable/" + std::to_string(publisher));
+    default: return options_.named(options_.topic + "/fanout");
     }
 }
 
@@ -99,9 +99,9 @@ std::string traffic::filter_of(std::size_t subscriber) const
 {
     switch (options_.which) {
     case scenario::pairs: return topic_of(subscriber);
-    case scenario::fanin: return options_.topic + "/in/+";
-    case scenario::durable: return options_.topic + "/durable/+";
-    default: return options_.topic + "/fanout";
+    case scenario::fanin: return options_.named(options_.topic + "/in/+");
+    case scenario::durable: return options_.named(options_.topic + "/durable/+");
+    default: return options_.named(options_.topic + "/fanout");
     }
 }
 
