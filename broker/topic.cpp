@@ -1,5 +1,6 @@
 #include "broker/topic.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 namespace fulmar::broker {
@@ -14,6 +15,16 @@ constexpr std::uint64_t high_bits = 0x8080808080808080ULL;
     std::uint64_t word = 0;
     std::memcpy(&word, at, sizeof word);
     return ((word | ((word - low_bits) & ~word)) & high_bits) == 0;
+}
+
+// Eight bytes at once: is one of them '#' or '+'? The two differ in one bit, which is masked out.
+[[nodiscard]] bool wildcard_in_word(char const* at) noexcept
+{
+    static_assert(('#' ^ '+') == 0x08);
+    std::uint64_t word = 0;
+    std::memcpy(&word, at, sizeof word);
+    auto const zero_at_wildcard = (word & (0xF7 * low_bits)) ^ ('#' * low_bits);
+    return ((zero_at_wildcard - low_bits) & ~zero_at_wildcard & high_bits) != 0;
 }
 
 [[nodiscard]] bool continuation(unsigned char byte) noexcept { return (byte & 0xC0U) == 0x80U; }
@@ -60,10 +71,14 @@ bool valid_utf8(std::string_view text) noexcept
     auto const* at = text.data();
     auto const* const end = at + text.size();
     while (at != end) {
-        if (end - at >= 8 && plain_word(at)) {
+        auto const left = end - at;
+        if (left >= 8 && plain_word(at)) {
             at += 8;
             continue;
         }
+        // The rest of a longer text: a word that begins in what is checked already.
+        if (left < 8 && text.size() >= 8 && plain_word(end - 8))
+            return true;
         auto const first = static_cast<unsigned char>(*at);
         if (first == 0)
             return false;
@@ -79,13 +94,11 @@ bool valid_topic_name(std::string_view topic) noexcept
 {
     if (topic.empty() || topic.size() > topic_bytes_max)
         return false;
-    std::size_t levels = 1;
-    for (char const c : topic) {
-        if (c == '+' || c == '#')
-            return false;
-        levels += c == '/' ? 1U : 0U;
-    }
-    return levels <= topic_levels_max;
+    if (has_wildcard(topic))
+        return false;
+    // Fewer bytes than levels are allowed cannot make too many.
+    return topic.size() < topic_levels_max ||
+           static_cast<std::size_t>(std::count(topic.begin(), topic.end(), '/')) < topic_levels_max;
 }
 
 bool valid_topic_filter(std::string_view filter) noexcept
@@ -131,7 +144,16 @@ bool matches(std::string_view filter, std::string_view topic) noexcept
     return in_topic == std::string_view::npos;
 }
 
-bool has_wildcard(std::string_view filter) noexcept { return filter.find_first_of("+#") != std::string_view::npos; }
+bool has_wildcard(std::string_view filter) noexcept
+{
+    constexpr std::size_t word = 8;
+    if (filter.size() < word)
+        return std::any_of(filter.begin(), filter.end(), [](char c) { return c == '+' || c == '#'; });
+    for (std::size_t i = 0; i + word <= filter.size(); i += word)
+        if (wildcard_in_word(filter.data() + i))
+            return true;
+    return filter.size() % word != 0 && wildcard_in_word(filter.data() + filter.size() - word);
+}
 
 std::optional<shared_filter> parse_shared(std::string_view filter) noexcept
 {

@@ -98,6 +98,38 @@ TEST(topic, names_have_no_wildcards_and_are_not_empty)  // [MQTT-4.7.0-1, 4.7.3-
         EXPECT_FALSE(valid_topic_name(name)) << name;
 }
 
+TEST(topic, a_wildcard_is_found_at_every_place_of_names_of_every_length)  // [MQTT-4.7.1-1]
+{
+    for (std::size_t length = 1; length <= 40; ++length) {
+        for (std::size_t at = 0; at < length; ++at) {
+            // Beside those that differ from a wildcard in one bit, and a slash.
+            for (char const other : {'a', '"', '*', '\xA3', '\xAB', '/'}) {
+                std::string name(length, other);
+                EXPECT_TRUE(valid_topic_name(name)) << name;
+                for (char const wildcard : {'+', '#'}) {
+                    name[at] = wildcard;
+                    EXPECT_FALSE(valid_topic_name(name)) << name;
+                    EXPECT_TRUE(has_wildcard(name)) << name;
+                }
+            }
+        }
+    }
+}
+
+TEST(topic, a_bad_byte_is_found_at_every_place_of_texts_of_every_length)  // [MQTT-1.5.4-1, -2]
+{
+    for (std::size_t length = 1; length <= 40; ++length) {
+        for (std::size_t at = 0; at < length; ++at) {
+            for (char const bad : {'\0', '\x80', '\xC3', '\xFF'}) {
+                std::string text(length, 'a');
+                EXPECT_TRUE(valid_utf8(text));
+                text[at] = bad;
+                EXPECT_FALSE(valid_utf8(text)) << length << " bytes, at " << at;
+            }
+        }
+    }
+}
+
 TEST(topic, item_090_names_and_filters_are_limited_in_bytes_and_levels)  // [MQTT-4.7.3-3]
 {
     EXPECT_TRUE(valid_topic_name(std::string(topic_bytes_max, 'x')));
