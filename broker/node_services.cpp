@@ -17,6 +17,10 @@ namespace fulmar {
 
 namespace {
 
+// Listening sockets per address and shard: so many queues of net.core.somaxconn, so that 16,384 clients can come at once
+// while a shard is busy with those that came before.
+constexpr std::size_t accept_queues = 4;
+
 [[noreturn]] void fail(exit_code code, std::string what)
 {
     throw start_failure{static_cast<int>(code), std::move(what)};
@@ -149,13 +153,15 @@ void node::listen(std::string const& name, broker::listener_settings const& wher
     net::listen_options options;
     options.address = where.address;
     options.port = where.port;
-    for (std::size_t i = 0; i < (every_shard ? fronts_.size() : 1); ++i) {
-        auto made = std::make_unique<net::listener>(*fronts_[i].connections, what);
+    auto const opened = every_shard ? fronts_.size() * accept_queues : 1;
+    for (std::size_t i = 0; i < opened; ++i) {
+        auto& front = fronts_[i % fronts_.size()];
+        auto made = std::make_unique<net::listener>(*front.connections, what);
         if (auto const error = made->open(options))
             fail(exit_code::listen, "listeners." + name + ": cannot listen on " + where.address + ":" +
                                         std::to_string(options.port) + ": " + error.message());
         options.port = made->local_port();
-        fronts_[i].listeners.push_back(std::move(made));
+        front.listeners.push_back(std::move(made));
     }
     bound_.push_back({name, where.address, options.port});
 }

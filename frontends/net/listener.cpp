@@ -65,7 +65,7 @@ broker::error_code listener::open(listen_options const& options)
     }
     auto error = bind_and_listen(*ip, options);
     if (!error) {
-        error = home_.events().add(fd_, poller::accept_events, *this);
+        error = home_.events().add_listening(fd_, *this);
     }
     if (error) {
         stop();
@@ -112,7 +112,7 @@ void listener::stop() noexcept
 
 void listener::on_events(std::uint32_t /*events*/)
 {
-    for (auto accepted = 0; accepted < accepts_per_event && fd_ >= 0; ++accepted) {
+    for (auto accepted = 0; accepted < accepts_per_event && fd_ >= 0 && !resting_; ++accepted) {
         if (!accept_one()) {
             return;
         }
@@ -165,12 +165,14 @@ void listener::out_of_descriptors(int error)
     spare_fd_ = spare_descriptor();
     report(std::string{"connections refused: "} + std::strerror(error) + "; raise the limit of open files (ulimit -n)");
     if (!home_.events().modify(fd_, 0, *this)) {
+        resting_ = true;
         home_.deadlines().arm(*this, back_off);
     }
 }
 
 void listener::on_timer()
 {
+    resting_ = false;
     if (fd_ >= 0) {
         static_cast<void>(home_.events().modify(fd_, poller::accept_events, *this));
     }

@@ -5,6 +5,8 @@
 // The spread is random: of 200 connections on two shards the busier one gets 105 in the median and 114 in one case of twenty
 // (measured), so two shards can do 1.75 to 1.9 times the work of one. A single accepting shard that deals connections out
 // would be even, at the price of a hand-over between threads per connection; the gain did not seem worth it.
+// A shard may have several of them: the kernel cuts the queue of each to net.core.somaxconn (4,096 as a rule), so that more
+// sockets are the only way to a longer queue without a setting of the system.
 // When a process opens its ports only once (tests, tools) `share_port` may be false.
 //
 // Owner:    the composition root, next to the shard_frontend it feeds.
@@ -66,7 +68,8 @@ private:
     shard_frontend& home_;
     std::shared_ptr<service const> what_;
     int fd_ = -1;
-    int spare_fd_ = -1;  // given up to accept, and close, a connection when there is no other descriptor
+    bool resting_ = false;  // for back_off
+    int spare_fd_ = -1;     // given up to accept, and close, a connection when there is no other descriptor
     std::uint16_t port_ = 0;
     std::chrono::steady_clock::time_point reported_{};
 };

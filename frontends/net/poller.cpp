@@ -44,10 +44,20 @@ broker::error_code poller::modify(int fd, std::uint32_t events, poll_target& tar
     return control(set_.native_handle(), EPOLL_CTL_MOD, fd, events, &target);
 }
 
+broker::error_code poller::add_listening(int fd, poll_target& target)
+{
+    auto const error = add(fd, accept_events, target);
+    if (!error) {
+        listening_.push_back(&target);
+    }
+    return error;
+}
+
 void poller::remove(int fd) noexcept { ::epoll_ctl(set_.native_handle(), EPOLL_CTL_DEL, fd, nullptr); }
 
 void poller::forget(poll_target& target) noexcept
 {
+    std::erase(listening_, &target);
     for (auto i = batch_next_; i < batch_size_; ++i) {
         if (batch_[static_cast<std::size_t>(i)].data.ptr == &target) {
             batch_[static_cast<std::size_t>(i)].data.ptr = nullptr;
@@ -81,6 +91,9 @@ void poller::handle_batches()
         }
         if (batch_size_ < batch_events) {
             break;
+        }
+        for (std::size_t i = 0; i < listening_.size(); ++i) {
+            listening_[i]->on_events(accept_events);
         }
     }
     batch_size_ = 0;

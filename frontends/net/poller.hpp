@@ -19,6 +19,7 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 namespace fulmar::net {
 
@@ -50,7 +51,11 @@ public:
     [[nodiscard]] broker::error_code modify(int fd, std::uint32_t events, poll_target& target);
     // Closing a descriptor removes it too; `remove` is for descriptors that stay open.
     void remove(int fd) noexcept;
-    // No event of the batch that is being handled reaches `target` any more.
+    // A socket that listens: told of accept_events like all others, and also after every full batch, when many more are
+    // ready: its turn would come after all of those, and its queue has room for a fraction of a second (on_events is
+    // then called without knowing that somebody waits).
+    [[nodiscard]] broker::error_code add_listening(int fd, poll_target& target);
+    // No event of the batch that is being handled reaches `target` any more; one that listens is not asked any more.
     void forget(poll_target& target) noexcept;
 
 private:
@@ -59,6 +64,7 @@ private:
 
     boost::asio::posix::stream_descriptor set_;
     std::shared_ptr<poller*> alive_;  // the pending handler may outlive the poller inside the io_context
+    std::vector<poll_target*> listening_;
     std::array<epoll_event, batch_events> batch_;
     int batch_size_ = 0;
     int batch_next_ = 0;
