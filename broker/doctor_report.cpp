@@ -19,7 +19,7 @@ std::string_view name_of(finding_status s)
     return "unknown";
 }
 
-std::string quoted(std::string_view text)
+std::string json_quoted(std::string_view text)
 {
     std::string out{"\""};
     for (auto const c : text) {
@@ -67,8 +67,8 @@ std::string doctor_json(std::vector<finding> const& findings)
     out += R"(,"checks":[)";
     for (auto const& f : findings) {
         out += out.ends_with('[') ? "" : ",";
-        out += R"({"check":)" + quoted(f.check) + R"(,"status":)" + quoted(name_of(f.status)) + R"(,"found":)" +
-               quoted(f.found) + R"(,"remedy":)" + quoted(f.remedy) + "}";
+        out += R"({"check":)" + json_quoted(f.check) + R"(,"status":)" + json_quoted(name_of(f.status)) +
+               R"(,"found":)" + json_quoted(f.found) + R"(,"remedy":)" + json_quoted(f.remedy) + "}";
     }
     return out + "]}\n";
 }

@@ -8,7 +8,7 @@ namespace fulmar::load {
 
 namespace {
 
-std::string quoted(std::string_view text)
+std::string json_quoted(std::string_view text)
 {
     std::string out{"\""};
     for (auto const c : text) {
@@ -77,7 +77,7 @@ report::report(std::string scenario) { text("scenario", scenario); }
 
 void report::text(std::string_view name, std::string_view value)
 {
-    figures_.push_back({std::string{name}, quoted(value), std::string{value}, std::string{name}});
+    figures_.push_back({std::string{name}, json_quoted(value), std::string{value}, std::string{name}});
 }
 
 void report::count(std::string_view name, std::uint64_t value)
@@ -207,7 +207,7 @@ std::string report::json() const
 {
     std::string out{"{"};
     for (auto const& f : figures_)
-        out.append(out.size() > 1 ? ", " : "").append(quoted(f.name)).append(": ").append(f.value);
+        out.append(out.size() > 1 ? ", " : "").append(json_quoted(f.name)).append(": ").append(f.value);
     return out + "}\n";
 }
 

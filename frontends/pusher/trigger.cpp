@@ -23,7 +23,7 @@ constexpr std::size_t parse_buffer_bytes = 16 * 1024;
 [[nodiscard]] refusal bad(std::string why) { return {400, std::move(why)}; }
 
 // Names stand in answers: cut, so that an answer does not repeat a request.
-[[nodiscard]] std::string quoted(std::string_view name)
+[[nodiscard]] std::string in_quotes(std::string_view name)
 {
     constexpr std::size_t shown = 64;
     return "'" + std::string{broker::valid_utf8(name.substr(0, shown)) ? name.substr(0, shown) : "?"} + "'";
@@ -162,11 +162,11 @@ void remove_repeated(std::vector<std::string_view>& channels)
         return bad("Cannot trigger on more than " + std::to_string(limits.channels_per_trigger) + " channels");
     for (auto const channel : what.channels) {
         if (!valid_channel_name(channel, limits.channel_name_bytes))
-            return bad("Invalid channel name " + quoted(channel) + ": letters, digits and _-=@,.; in at most " +
+            return bad("Invalid channel name " + in_quotes(channel) + ": letters, digits and _-=@,.; in at most " +
                        std::to_string(limits.channel_name_bytes) + " bytes");
     }
     if (!what.socket_id.empty() && !valid_socket_id(what.socket_id))
-        return bad("Invalid socket_id " + quoted(what.socket_id));
+        return bad("Invalid socket_id " + in_quotes(what.socket_id));
     return {};
 }
 
@@ -187,7 +187,7 @@ refusal read_attributes(std::string_view text, channel_attributes& into)
         else if (word == "cache")
             into.cache = true;
         else if (!word.empty())
-            return bad("Unknown attribute " + quoted(word) +
+            return bad("Unknown attribute " + in_quotes(word) +
                        " in info: there are user_count, subscription_count and cache");
     }
     return {};

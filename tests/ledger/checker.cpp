@@ -136,7 +136,7 @@ void check_session(verdict& v, session_book const& session, sent_streams const& 
         example(v, name + ": " + what);
 }
 
-std::string quoted(std::string const& text)
+std::string json_quoted(std::string const& text)
 {
     std::string out = "\"";
     for (char const c : text) {
@@ -175,7 +175,7 @@ void write_json(std::ostream& out, verdict const& v)
         << ",\"sessions_forgotten\":" << v.sessions_forgotten << ",\"protocol_violations\":" << v.protocol_violations
         << ",\"examples\":[";
     for (std::size_t i = 0; i < v.examples.size(); ++i)
-        out << (i == 0 ? "" : ",") << quoted(v.examples[i]);
+        out << (i == 0 ? "" : ",") << json_quoted(v.examples[i]);
     out << "]}";
 }
 
