@@ -22,6 +22,16 @@ constexpr std::size_t chunked_end_bytes = 5;  // "0\r\n\r\n"
 
 using request_parser = http::request_parser<growing_body>;
 
+// Beast lets a quoted value of a chunk extension run over the end of its line; a proxy in front may end the line there.
+struct one_line_extensions
+{
+    void operator()(std::uint64_t, boost::beast::string_view extensions, boost::system::error_code& ec) const
+    {
+        if (extensions.find_first_of("\r\n") != boost::beast::string_view::npos)
+            ec = http::error::bad_chunk_extension;
+    }
+};
+
 class http_connection final : public protocol, private http_answer_sink
 {
 public:
@@ -54,6 +64,7 @@ private:
     struct incoming
     {
         request_parser parser;
+        one_line_extensions extensions;
         http_request request;
         http_router::found found;
     };
@@ -148,6 +159,7 @@ http_fault http_connection::parse_head(std::span<char const> head)
     parser.header_limit(static_cast<std::uint32_t>(settings_.header_bytes_max));
     parser.body_limit(boost::none);  // the route's limit applies, as soon as it is known
     parser.eager(false);
+    parser.on_chunk_header(incoming_->extensions);
     boost::system::error_code ec;
     // Request line and fields are separate steps of a parser that is not eager.
     for (std::size_t used = 0; used < head.size() && !parser.is_header_done();) {
@@ -194,7 +206,8 @@ void http_connection::begin_request()
         run_handler();
         return;
     }
-    if (incoming_->request.lists("Expect", "100-continue"))
+    // HTTP/1.0 knows no interim answers: such a client would take this one for the answer (RFC 9110 §10.1.1).
+    if (version_1_1_ && incoming_->request.lists("Expect", "100-continue"))
         wire_.send("HTTP/1.1 100 Continue\r\n\r\n");
     phase_ = phase::body;
     wire_.set_deadline(settings_.body_wait);

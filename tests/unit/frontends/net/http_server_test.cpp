@@ -258,6 +258,12 @@ TEST_F(http_server, chunk_extensions_and_trailers_without_end_are_refused)  // C
     expect_refused(post("Transfer-Encoding: chunked\r\n", "0\r\nX: " + std::string(5000, 'x')), 400);
 }
 
+TEST_F(http_server, a_chunk_extension_does_not_run_over_the_end_of_its_line)  // C4
+{
+    EXPECT_THAT(answer(post("Transfer-Encoding: chunked\r\n", "1;a=\"b c\"\r\nx\r\n0\r\n\r\n")), EndsWith("\r\n\r\nx"));
+    expect_refused(post("Transfer-Encoding: chunked\r\n", "1;a=\"b\r\nx\r\n0\r\n\r\n\"\r\nx\r\n0\r\n\r\n"), 400);
+}
+
 // A chunk that ends four bytes before the end of a read, where what follows cannot be judged yet.
 TEST_F(http_server, a_chunked_body_is_judged_alike_however_it_is_cut_into_reads)
 {
@@ -333,6 +339,13 @@ TEST_F(http_server, expect_100_continue_is_answered_before_the_body)  // C12
     EXPECT_THAT(outer.take(), EndsWith("\r\n\r\nhello"));
     expect_refused(post("Content-Length: 500\r\nExpect: 100-continue\r\n", ""), 413);
     expect_refused(post("Content-Length: 5\r\nExpect: something\r\n", ""), 417);
+}
+
+TEST_F(http_server, a_client_of_http_1_0_is_not_told_to_continue)  // C12
+{
+    EXPECT_EQ(answer("POST /echo HTTP/1.0\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"), "");
+    feed("hello");
+    EXPECT_THAT(outer.take(), testing::AllOf(StartsWith("HTTP/1.0 200 "), EndsWith("\r\n\r\nhello")));
 }
 
 TEST_F(http_server, a_body_over_the_limit_of_its_route_is_refused_before_it_is_read)
