@@ -36,16 +36,19 @@ void add_conformance_routes(http_router& routes)
         return std::make_unique<echo>(inner);
     };
     routes.upgrade("/echo", std::move(route));
-    routes.get("/conformance", [](http_request const& request) {
-        return http_response{200, "text/plain; charset=utf-8", {}, "GET " + request.target + "\n"};
-    });
-    routes.post(
-        "/conformance",
-        [](http_request const& request) {
-            auto const type = request.header("Content-Type");
-            return http_response{200, type.empty() ? "application/octet-stream" : std::string{type}, {}, request.body};
-        },
-        conformance_bytes_max);
+    for (auto const* path : {"/echo", "/conformance"}) {
+        routes.get(path, [](http_request const& request) {
+            return http_response{200, "text/plain; charset=utf-8", {}, "GET " + request.target + "\n"};
+        });
+        routes.post(
+            path,
+            [](http_request const& request) {
+                auto const type = request.header("Content-Type");
+                return http_response{
+                    200, type.empty() ? "application/octet-stream" : std::string{type}, {}, request.body};
+            },
+            conformance_bytes_max);
+    }
 }
 
 }  // namespace fulmar::net

@@ -1,6 +1,6 @@
 // Endpoints for public protocol suites, on the codec and parser that production uses (`fulmar serve --conformance`).
 //
-// /echo         WebSocket: every message comes back; permessage-deflate when offered.
+// /echo         WebSocket: every message comes back; permessage-deflate when offered. Without an upgrade it is /conformance.
 // /conformance  HTTP: GET is answered, POST comes back.
 //
 // Threads:  as http_router.

@@ -234,17 +234,20 @@ TEST_F(upgraded_connection, a_refused_handshake_closes_the_connection)
 
 TEST_F(upgraded_connection, a_plain_get_of_a_websocket_path_is_refused)
 {
-    feed("GET /echo HTTP/1.1\r\nHost: x\r\n\r\n");
+    routes.upgrade("/only", websocket_route{});
+    feed("GET /only HTTP/1.1\r\nHost: x\r\n\r\n");
     EXPECT_THAT(outer.take(), StartsWith("HTTP/1.1 400 "));
 }
 
-TEST_F(upgraded_connection, the_http_conformance_path_answers_get_and_echoes_post)
+TEST_F(upgraded_connection, the_http_conformance_paths_answer_get_and_echo_post)
 {
-    feed(
-        "GET /conformance?x HTTP/1.1\r\nHost: x\r\n\r\nPOST /conformance HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc");
-    auto const text = outer.take();
-    EXPECT_THAT(text, HasSubstr("\r\n\r\nGET /conformance?x\n"));
-    EXPECT_THAT(text, testing::EndsWith("\r\n\r\nabc"));
+    for (std::string const path : {"/conformance", "/echo"}) {
+        feed("GET " + path + "?x HTTP/1.1\r\nHost: x\r\n\r\nPOST " + path +
+             " HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc");
+        auto const text = outer.take();
+        EXPECT_THAT(text, HasSubstr("\r\n\r\nGET " + path + "?x\n"));
+        EXPECT_THAT(text, testing::EndsWith("\r\n\r\nabc"));
+    }
 }
 
 }  // namespace
