@@ -2,6 +2,7 @@
 
 #include "frontends/net/http_access.hpp"
 #include "frontends/net/http_query.hpp"
+#include "frontends/rest/raw_values.hpp"
 
 #include <algorithm>
 #include <boost/json.hpp>
@@ -68,7 +69,8 @@ maybe read_text(json::value const& value, std::string_view name, std::string& ou
     return std::nullopt;
 }
 
-maybe read_member(std::string_view name, json::value const& value, publication& out)
+// `raw`: the value as it stands in the body.
+maybe read_member(std::string_view name, json::value const& value, std::string_view raw, publication& out)
 {
     if (name == "topic")
         return read_text(value, name, out.topic);
@@ -77,7 +79,7 @@ maybe read_member(std::string_view name, json::value const& value, publication& 
     if (name == "content_type")
         return read_text(value, name, out.content_type);
     if (name == "data") {
-        out.payload = value.is_string() ? std::string{text_of(value.get_string())} : json::serialize(value);
+        out.payload = value.is_string() ? text_of(value.get_string()) : raw;
         return std::nullopt;
     }
     if (name == "retain") {
@@ -101,13 +103,24 @@ maybe read_member(std::string_view name, json::value const& value, publication& 
                "' is no member of a message: topic, data, encoding, event, qos, retain, expiry, content_type");
 }
 
-maybe read_object(json::value const& value, std::size_t payload_bytes_max, publication& out)
+// A JSON text that was parsed, and the text itself.
+struct document
 {
-    auto const* const object = value.if_object();
+    json::value value;
+    std::string_view text;
+};
+
+maybe read_object(document const& from, std::size_t payload_bytes_max, publication& out)
+{
+    auto const* const object = from.value.if_object();
     if (object == nullptr)
         return bad("a message is a JSON object");
+    auto const raw = raw_values(from.text);
+    if (raw.size() != object->size())
+        return bad("a member is given twice");
+    auto text = raw.begin();
     for (auto const& [name, member] : *object)
-        if (auto why = read_member({name.data(), name.size()}, member, out))
+        if (auto why = read_member({name.data(), name.size()}, member, *text++, out))
             return why;
     if (object->contains("encoding")) {
         auto decoded = net::base64_decoded(out.payload);
@@ -120,13 +133,13 @@ maybe read_object(json::value const& value, std::size_t payload_bytes_max, publi
     return check(out, payload_bytes_max);
 }
 
-std::optional<json::value> parsed(std::string_view text)
+std::optional<document> parsed(std::string_view text)
 {
     json::parse_options options;
     options.max_depth = 32;
     boost::system::error_code failed;
     auto value = json::parse(text, failed, {}, options);
-    return failed ? std::nullopt : std::optional{std::move(value)};
+    return failed ? std::nullopt : std::optional{document{std::move(value), text}};
 }
 
 publications refused(fault&& why) { return {{}, why.status, std::move(why.what)}; }
@@ -206,21 +219,24 @@ publications read_publication(net::http_request const& request, net::http_query 
 
 publications read_batch(net::http_request const& request, std::size_t payload_bytes_max)
 {
-    std::vector<json::value> list;
+    std::vector<document> list;
     if (is_type(request, "application/x-ndjson")) {
         for (auto const line : lines_of(request.body)) {
-            auto value = parsed(line);
-            if (!value)
+            auto one = parsed(line);
+            if (!one)
                 return refused(bad("line " + std::to_string(list.size() + 1) + " is not JSON"));
-            list.push_back(std::move(*value));
+            list.push_back(std::move(*one));
         }
     } else {
-        auto value = parsed(request.body);
-        auto const* const object = value ? value->if_object() : nullptr;
+        auto const body = parsed(request.body);
+        auto const* const object = body ? body->value.if_object() : nullptr;
         auto const* const messages = object == nullptr ? nullptr : object->if_contains("messages");
-        if (messages == nullptr || !messages->is_array() || object->size() != 1)
+        auto const raw = messages == nullptr ? std::vector<std::string_view>{} : raw_values(request.body);
+        if (raw.size() != 1 || !messages->is_array())
             return refused(bad("the body is not {\"messages\": [ … ]}"));
-        list.assign(messages->get_array().begin(), messages->get_array().end());
+        auto const texts = raw_values(raw.front());
+        for (std::size_t i = 0; i < std::min(texts.size(), batch_messages_max + 1); ++i)
+            list.push_back({messages->get_array()[i], texts[i]});
     }
     if (list.empty() || list.size() > batch_messages_max)
         return refused({list.empty() ? 400U : 413U, "a batch has 1 to 1000 messages"});

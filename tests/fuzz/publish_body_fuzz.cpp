@@ -3,7 +3,9 @@
 #include "broker/topic.hpp"
 #include "frontends/net/http_query.hpp"
 #include "frontends/rest/publish_body.hpp"
+#include "frontends/rest/raw_values.hpp"
 
+#include <boost/json.hpp>
 #include <cstdint>
 #include <string>
 
@@ -21,11 +23,40 @@ void check(rest::publications const& got)
             __builtin_trap();
 }
 
+void check_same(std::string_view raw, boost::json::value const& value)
+{
+    boost::system::error_code failed;
+    if (boost::json::parse(raw, failed) != value || failed)
+        __builtin_trap();
+}
+
+// What stands in the text is what Boost reads in it.
+void check_raw_values(std::string const& text)
+{
+    auto const raw = rest::raw_values(text);
+    boost::system::error_code failed;
+    auto const value = boost::json::parse(text, failed);
+    if (failed)
+        return;
+    if (auto const* const list = value.if_array()) {
+        if (raw.size() != list->size())
+            __builtin_trap();
+        for (std::size_t i = 0; i < raw.size(); ++i)
+            check_same(raw[i], (*list)[i]);
+    }
+    if (auto const* const object = value.if_object(); object != nullptr && raw.size() == object->size()) {
+        auto text_of = raw.begin();
+        for (auto const& [name, member] : *object)
+            check_same(*text_of++, member);
+    }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* bytes, std::size_t size)
 {
     std::string const input{reinterpret_cast<char const*>(bytes), size};
+    check_raw_values(input);
     net::http_request request;
     request.method = "POST";
     request.body = input;

@@ -70,6 +70,35 @@ TEST(rest_publish, json_reaches_mqtt_subscribers)
               (std::vector<std::string>{"a/b=text", R"(a/b={"x":[1,null]})", std::string{"a/b=\0\1", 6}}));
 }
 
+TEST(rest_publish, json_that_is_no_text_is_handed_on_as_it_was_written)
+{
+    rest_bench bench;
+    test::core_client client{bench.core, 0, "c"};
+    client.connect().subscribe("#", 1);
+    std::vector<std::string> const values{"0.1",
+                                          "9.90",
+                                          "-0",
+                                          "1e999999",
+                                          "123456789012345678901234567890",
+                                          "true",
+                                          "null",
+                                          "[]",
+                                          "{}",
+                                          R"({"price": 9.90, "of": ["\u0041\"]}", 1E2]})",
+                                          R"([[[{"a":"}"}]],"\\"])",
+                                          R"({"a":1,"a":2})"};
+    for (auto const& value : values) {
+        EXPECT_EQ(
+            status_of(bench.post("/v1/publish", R"( { "t\u006fpic" : "a" , "data" : )" + value + R"( , "qos":1} )")),
+            200U);
+        (void)bench.post("/v1/publish/batch", R"({"messages":[ {"data":)" + value + R"(,"topic":"b"},{"topic":"c"}]})");
+        (void)bench.post("/v1/publish/batch", "{\"topic\":\"d\",\"data\": " + value + "}\n",
+                         "Content-Type: application/x-ndjson\r\n");
+        EXPECT_THAT(client.received, testing::ElementsAre("a=" + value, "b=" + value, "c=", "d=" + value));
+        client.received.clear();
+    }
+}
+
 TEST(rest_publish, raw_bodies_are_the_payload)
 {
     rest_bench bench;
@@ -113,7 +142,8 @@ TEST(rest_publish, mistakes_are_problems_that_say_what_is_wrong)
          {"", "{", "[]", "{}", R"({"topic":"a/#"})", R"({"topic":""})", R"({"topic":1})", R"({"topic":"a","qos":2})",
           R"({"topic":"a","retain":1})", R"({"topic":"a","expiry":-1})", R"({"topic":"a","expiry":1e999})",
           R"({"topic":"a","data":"?","encoding":"base64"})", R"({"topic":"a","encoding":"hex"})",
-          R"({"topic":"a","event":"x\ny"})", R"({"topic":"a","other":1})", R"({"topic":"a\u0000"})"}) {
+          R"({"topic":"a","event":"x\ny"})", R"({"topic":"a","other":1})", R"({"topic":"a\u0000"})",
+          R"({"topic":"a","topic":"b"})", R"({"topic":"a","t\u006fpic":"b"})"}) {
         auto const answer = bench.post("/v1/publish", body);
         EXPECT_EQ(status_of(answer), 400U) << body;
         EXPECT_THAT(answer, HasSubstr("\r\nContent-Type: application/problem+json\r\n"));
