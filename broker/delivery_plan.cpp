@@ -88,13 +88,16 @@ void plan_cache::build(interest_table& interests, app_id app, std::string_view t
                 position = places.try_emplace(local.who, position).first->second;
             auto const first = position == receivers.size();
             if (first)
-                receivers.push_back({local.who, {}});
+                receivers.push_back({local.who, {}, false});
             merge(receivers[position].match, local, first);
         }
     });
     for (auto& r : receivers) {
-        if (r.who->may_receive(topic))
-            add_receiver(plan, std::move(r));
+        if (!r.who->may_receive(topic))
+            continue;
+        r.follows_history = r.who->follows_history(topic);
+        plan.follows_history = plan.follows_history || r.follows_history;
+        add_receiver(plan, std::move(r));
     }
 }
 
@@ -103,7 +106,8 @@ void plan_cache::add_receiver(delivery_plan& plan, receiver&& r)
     ++plan.receiver_count;
     if (r.match.durable_level)
         plan.durable.push_back(r);
-    auto const* const variant = r.match.no_local || !r.match.identifiers.empty() ? nullptr : r.who->shared_variant();
+    auto const alone = r.follows_history || r.match.no_local || !r.match.identifiers.empty();
+    auto const* const variant = alone ? nullptr : r.who->shared_variant();
     if (variant == nullptr) {
         plan.individual.push_back(std::move(r));
         return;

@@ -19,6 +19,7 @@ struct receiver
 {
     subscriber* who = nullptr;
     matched_subscription match;
+    bool follows_history = false;  // if the topic keeps one, its messages come from the log
 };
 
 // Receivers whose QoS 0 frames are the same bytes.
@@ -42,6 +43,7 @@ struct delivery_plan
     std::vector<filter_hash> logged_for;  // index streams a message of QoS >= 1 belongs to
     std::uint64_t other_shards = 0;       // with live subscribers
     std::size_t receiver_count = 0;
+    bool follows_history = false;  // some of `individual` do
 
     [[nodiscard]] bool matched() const noexcept
     {

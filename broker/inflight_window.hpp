@@ -31,7 +31,8 @@ struct inflight_entry
     bool sent = false;          // on this connection: it counts against the quota
     bool storing = false;       // QoS 2: its record is on the way to the store; not sent yet
     bool retain = false;        // RETAIN of the copy that was sent
-    log_sequence sequence = 0;  // 0: not from the log
+    log_sequence sequence = 0;  // in the session's queue; 0: not from it
+    log_sequence position = 0;  // told to the client; 0: not
     message_ptr message;        // kept for resending
     std::vector<std::uint32_t> identifiers;
     group_ticket group;

@@ -13,7 +13,7 @@ constexpr std::size_t page_bytes_max = 512 * 1024;
 constexpr log_sequence join_distance = 4'096;
 }  // namespace
 
-void queue_cursor::start(shard& home, log_sequence after)
+void queue_cursor::start(shard& home, log_sequence after, extent readable)
 {
     stop();
     home_ = &home;
@@ -24,7 +24,7 @@ void queue_cursor::start(shard& home, log_sequence after)
         return;
     }
     state_ = state::behind;
-    first_page_ = true;
+    limit_next_ = readable == extent::limited;
     pump();
 }
 
@@ -121,8 +121,8 @@ void queue_cursor::read()
     request.messages_max = std::min(owner_.room(), page_messages_max);
     request.bytes_max = page_bytes_max;
     request.include_expired = true;
-    request.newest_max = first_page_ ? home_->limit().session_queue_messages : 0;
-    first_page_ = false;
+    request.newest_max = limit_next_ ? home_->limit().session_queue_messages : 0;
+    limit_next_ = false;
     if (!alive_)
         alive_ = std::make_shared<int>(0);
     home_->read(std::move(request), [this, alive = std::weak_ptr<int>{alive_}](queue_page&& page) {
@@ -159,6 +159,7 @@ void queue_cursor::on_page(queue_page&& page)
     joining_ = false;
     joined_.clear();
     pump();
+    owner_.on_page_end();
 }
 
 }  // namespace fulmar::broker

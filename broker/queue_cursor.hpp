@@ -33,6 +33,8 @@ public:
         [[nodiscard]] virtual std::vector<queue_filter> filters() const = 0;
         // `gap` messages were removed by retention, `expired` and `skipped` (queue limit) were passed over.
         virtual void on_passed_over(std::uint64_t gap, std::uint64_t expired, std::uint64_t skipped) = 0;
+        // A page of the log was taken, or waits.
+        virtual void on_page_end() {}
 
     protected:
         ~consumer() = default;
@@ -40,8 +42,11 @@ public:
 
     queue_cursor(consumer& owner, log_sequence consumed) : owner_{owner}, consumed_{consumed} {}
 
+    // How much of the log may be read: what limits::session_queue_messages allows, or everything.
+    enum class extent : std::uint8_t { limited, whole };
+
     // Begins to follow from `after` on `home`, reading from the log until it has caught up.
-    void start(shard& home, log_sequence after);
+    void start(shard& home, log_sequence after, extent readable = extent::limited);
     // Begins to follow where the stream is now: nothing waits.
     void start_live(shard& home);
     // Stops and forgets what waits; consumed() says where to go on.
@@ -73,8 +78,8 @@ private:
     shard* home_ = nullptr;
     state state_ = state::stopped;
     bool reading_ = false;
-    bool joining_ = false;  // messages of the stream are kept, to follow the page being read
-    bool first_page_ = true;
+    bool joining_ = false;    // messages of the stream are kept, to follow the page being read
+    bool limit_next_ = true;  // of the pages the first alone is limited
     log_sequence consumed_ = 0;
     log_sequence reached_ = 0;    // end of the last page: consumed once nothing waits
     log_sequence skip_upto_ = 0;  // the stream repeats what a page has given already

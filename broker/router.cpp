@@ -116,8 +116,9 @@ history_rules const* router::history() const noexcept { return impl_->history.ge
 bool router::impl::keeps_history(delivery_plan const& plan, message const& m) const
 {
     return history != nullptr &&
-           std::any_of(plan.groups.begin(), plan.groups.end(),
-                       [](run_group const& group) { return group.variant->history() != history_use::live; }) &&
+           (plan.follows_history ||
+            std::any_of(plan.groups.begin(), plan.groups.end(),
+                        [](run_group const& group) { return group.variant->history() != history_use::live; })) &&
            history->find(m.app, m.topic()) != nullptr;
 }
 
@@ -137,7 +138,8 @@ void router::impl::deliver(delivery_plan& plan, message_ptr const& m, bool kept)
             deliver_one(to, m);
     }
     for (auto const& to : plan.individual)
-        deliver_one(to, m);
+        if (!kept || !to.follows_history)
+            deliver_one(to, m);
 }
 
 void router::impl::deliver_one(receiver const& to, message_ptr const& m)
@@ -225,6 +227,11 @@ void router::impl::deliver_history(delivery_plan& plan, logged_message const& it
             for (auto const& to : group.receivers)
                 to.who->deliver_history(item);
     }
+    if (!plan.follows_history)
+        return;
+    for (auto const& to : plan.individual)
+        if (to.follows_history)
+            to.who->deliver_history(item);
 }
 
 void router::on_committed(std::vector<logged_message> const& batch)

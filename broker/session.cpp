@@ -1,7 +1,7 @@
 #include "broker/session.hpp"
 
 #include "broker/router.hpp"
-#include "broker/session_state.hpp"
+#include "broker/session_history.hpp"
 #include "broker/session_table.hpp"
 #include "broker/shard.hpp"
 #include "broker/topic.hpp"
@@ -75,9 +75,9 @@ void session::deliver(message_ptr const& m, matched_subscription const& match)
     if (!self().online())
         return;
     if (std::min(m->level, match.level) == qos::at_most_once)
-        return self().send_best_effort(m, match, false);
+        return self().send_best_effort({m}, match);
     if (self().pending.empty() && self().room() > 0)
-        return self().send_reliable(m, 0, match, {}, false);
+        return self().send_reliable({m}, match, {});
     self().enqueue({0, m}, match, {});
 }
 
@@ -92,9 +92,9 @@ bool session::deliver_shared(logged_message const& item, matched_subscription co
     if (!self().online())
         return false;
     if (ticket.number == 0)
-        self().send_best_effort(item.message, match, false);
+        self().send_best_effort({item.message}, match);
     else if (self().pending.empty() && self().room() > 0)
-        self().send_reliable(item.message, item.sequence, match, ticket, false);
+        self().send_reliable({item.message, item.sequence}, match, ticket);
     else
         self().enqueue(item, match, ticket);
     return true;
@@ -108,12 +108,13 @@ std::size_t session::impl::room() const
     return quota - std::min(quota, used);
 }
 
-void session::impl::send_best_effort(message_ptr const& m, matched_subscription const& match, bool retained)
+void session::impl::send_best_effort(delivery const& what, matched_subscription const& match)
 {
     if (client->backlog_bytes() > home->limit().outbox_bytes)
         return drop(drop_reason::outbox_full);
-    outgoing const frame{
-        m, qos::at_most_once, 0, false, retained || (m->retain && match.retain_as_published), match.identifiers};
+    auto const& m = what.message;
+    auto const retain = what.retained || (m->retain && match.retain_as_published);
+    outgoing const frame{m, qos::at_most_once, 0, false, retain, match.identifiers, what.position};
     if (!client->send_publish(frame))
         drop(drop_reason::too_large);
 }
@@ -130,9 +131,9 @@ void session::impl::enqueue(logged_message const& item, matched_subscription con
     home->sessions().condemn(*this, session_end::slow_consumer);
 }
 
-void session::impl::send_reliable(message_ptr const& m, log_sequence sequence, matched_subscription const& match,
-                                  group_ticket const& group, bool retained)
+void session::impl::send_reliable(delivery const& what, matched_subscription const& match, group_ticket const& group)
 {
+    auto const& m = what.message;
     if (m->expires_at != 0 && m->expired(home->wall())) {
         if (group.number != 0)
             home->routes().acknowledge_group(group);
@@ -140,8 +141,9 @@ void session::impl::send_reliable(message_ptr const& m, log_sequence sequence, m
     }
     inflight_entry entry;
     entry.level = std::min(m->level, match.level);
-    entry.retain = retained || (m->retain && match.retain_as_published);
-    entry.sequence = sequence;
+    entry.retain = what.retained || (m->retain && match.retain_as_published);
+    entry.sequence = what.sequence;
+    entry.position = what.position;
     entry.message = m;
     entry.identifiers = match.identifiers;
     entry.group = group;
@@ -156,7 +158,8 @@ void session::impl::send_reliable(message_ptr const& m, log_sequence sequence, m
 
 void session::impl::transmit(inflight_entry& entry, bool duplicate)
 {
-    outgoing const frame{entry.message, entry.level, entry.id, duplicate, entry.retain, entry.identifiers};
+    outgoing const frame{entry.message, entry.level,       entry.id,      duplicate,
+                         entry.retain,  entry.identifiers, entry.position};
     if (client->send_publish(frame))
         return;
     drop(drop_reason::too_large);
@@ -202,11 +205,16 @@ void session::impl::pump()
     while (!pending.empty() && room() > 0) {
         auto const next = pending.pop_front();
         pending_bytes -= next.item.message->footprint();
-        send_reliable(next.item.message, next.item.sequence, next.match, next.group, false);
+        send_reliable({next.item.message, next.item.sequence}, next.match, next.group);
     }
-    if (lasting)
+    if (lasting && !history)
         lasting->queue.pump();
     replay_retained();
+    if (!history)
+        return;
+    pump_history();
+    if (lasting)
+        lasting->queue.pump();
 }
 
 // What an earlier connection did not acknowledge and this session still holds in memory [MQTT-4.4.0-1].
@@ -257,10 +265,12 @@ void session::impl::take(logged_message const& item, matched_subscription const*
         return;
     if (!may_receive(item.message->topic()))
         return drop(drop_reason::not_authorized);
-    send_reliable(item.message, item.sequence, *match, {}, false);
+    auto const told = history && follows(item.message->topic()) ? item.sequence : 0;
+    send_reliable({item.message, item.sequence, told}, *match, {});
 }
 
-std::optional<matched_subscription> session::impl::match_own(message const& m, log_sequence sequence) const
+// What the subscriptions that begin before `sequence` say together; nothing if none matches, or No Local forbids it.
+std::optional<matched_subscription> session::impl::match_all(message const& m, log_sequence sequence) const
 {
     std::optional<matched_subscription> all;
     for (auto const& own : subscriptions) {
@@ -276,7 +286,15 @@ std::optional<matched_subscription> session::impl::match_own(message const& m, l
             all->identifiers.push_back(options.identifier);
     }
     auto const own_message = m.publisher != 0 && m.publisher == client_hash;
-    if (all && (all->level == qos::at_most_once || (all->no_local && own_message)))
+    if (all && all->no_local && own_message)
+        return std::nullopt;
+    return all;
+}
+
+std::optional<matched_subscription> session::impl::match_own(message const& m, log_sequence sequence) const
+{
+    auto all = match_all(m, sequence);
+    if (all && all->level == qos::at_most_once)
         return std::nullopt;
     return all;
 }

@@ -8,6 +8,7 @@
 
 #include "broker/endpoint.hpp"
 #include "broker/session_store.hpp"
+#include "broker/starting_point.hpp"
 #include "broker/subscriber.hpp"
 #include "broker/subscription.hpp"
 
@@ -40,12 +41,18 @@ struct outgoing
     bool duplicate;                              // DUP
     bool retain;                                 // RETAIN as the receiver must see it
     std::span<std::uint32_t const> identifiers;  // Subscription Identifiers
+    log_sequence position;                       // told to who asked for history; 0: not
 };
 
 struct subscribe_outcome
 {
     error_code error;  // not_authorized, topic_filter_invalid, quota_exceeded, store_failed
     qos granted = qos::at_most_once;
+    // Was history asked for, and what comes of it: nothing is kept of these topics; what lies after `after`; the same, but
+    // something that was asked for is gone.
+    enum class history : std::uint8_t { not_asked, none, from, from_gap };
+    history past = history::not_asked;
+    log_sequence after = 0;
 };
 
 // Port: the protocol of the connection that uses a session. Calls into the session from inside these are allowed.
@@ -114,7 +121,8 @@ public:
     // (nothing changes) and errc::packet_id_in_use (the identifier belongs to the other QoS: protocol error).
     [[nodiscard]] error_code acknowledge(acknowledgement what, packet_id id, bool refused);
 
-    void subscribe(packet_id id, std::vector<subscription> wanted);
+    // `past`: after the answer, first what is stored from there on (session_history.hpp); not for shared subscriptions.
+    void subscribe(packet_id id, std::vector<subscription> wanted, std::optional<starting_point> const& past = {});
     void unsubscribe(packet_id id, std::vector<std::string> filters);
 
     // The socket drained: sends what was held back.
@@ -130,6 +138,8 @@ public:
     [[nodiscard]] wire_variant const* shared_variant() const noexcept final;
     void take_run(frame_run const& run, std::uint32_t first_byte, std::uint32_t first_frame) final;
     void deliver(message_ptr const& m, matched_subscription const& match) final;
+    [[nodiscard]] bool follows_history(std::string_view topic) const final;
+    void deliver_history(logged_message const& item) final;
     [[nodiscard]] bool may_receive(std::string_view topic) const final;
     [[nodiscard]] std::uint64_t publisher_hash() const noexcept final;
     void on_published(std::uint64_t token, publish_outcome const& outcome) final;

@@ -1,6 +1,6 @@
 // A session's life: connections come and go, wills fire, it moves to another shard, it ends.
 #include "broker/router.hpp"
-#include "broker/session_state.hpp"
+#include "broker/session_history.hpp"
 #include "broker/session_table.hpp"
 #include "broker/shard.hpp"
 #include "broker/topic.hpp"
@@ -72,6 +72,7 @@ void session::impl::begin()
 void session::impl::go_offline()
 {
     client = nullptr;
+    forget_history();
     lasting->disconnected_at = home->wall();
     auto& routes = home->routes();
     for (auto const& own : subscriptions) {
@@ -119,6 +120,7 @@ void session::impl::give_up(std::function<void(store_result const&)> erased)
             routes.remove_durable_interest(app, own.filter);
     }
     subscriptions.clear();
+    forget_history();
     client = nullptr;
     if (lasting) {
         lasting->queue.stop();

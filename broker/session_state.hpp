@@ -24,6 +24,7 @@ struct session::impl final : session
 {
     [[nodiscard]] static std::unique_ptr<session> make(app_id app, std::string_view client_id, std::string_view user);
     static void operator delete(void* gone) noexcept { ::operator delete(gone); }
+    ~impl() override;
 
     struct pending_delivery
     {
@@ -44,6 +45,15 @@ struct session::impl final : session
         log_sequence upto = 0;              // up to here the log may repeat what is, or was, in the window
         std::vector<log_sequence> settled;  // of those: the ones that must not be sent again, sorted
     };
+    struct delivery
+    {
+        message_ptr const& message;
+        log_sequence sequence = 0;  // in the session's queue; 0: not from it
+        log_sequence position = 0;  // told to the client; 0: not
+        bool retained = false;
+    };
+    struct history_follower;  // session_history.hpp
+    struct history_part;
     struct incoming_publish
     {
         packet_id id = 0;
@@ -57,7 +67,7 @@ struct session::impl final : session
             : owner{of}, id{named}, stored_cursor{consumed}, queue{*this, consumed}
         {
         }
-        [[nodiscard]] std::size_t room() const override { return owner.room(); }
+        [[nodiscard]] std::size_t room() const override { return owner.queue_room(); }
         void take(logged_message const& item, matched_subscription const* match) override { owner.take(item, match); }
         [[nodiscard]] std::vector<queue_filter> filters() const override { return owner.filters(); }
         void on_passed_over(std::uint64_t gap, std::uint64_t expired, std::uint64_t skipped) override
@@ -100,6 +110,7 @@ struct session::impl final : session
     fifo<pending_delivery> pending;  // QoS >= 1 over the window, not in the log
     std::size_t pending_bytes = 0;
     fifo<retained_replay> replays;
+    std::unique_ptr<history_part> history;  // null: none was asked for
 
     // --- from the client ---
     fifo<incoming_publish> incoming;
@@ -123,9 +134,9 @@ struct session::impl final : session
     void on_passed_over(std::uint64_t gap, std::uint64_t expired, std::uint64_t skipped);
     [[nodiscard]] std::optional<matched_subscription> match_own(message const& m, log_sequence sequence) const;
     void drop(drop_reason why, std::uint64_t count = 1) const;
-    void send_best_effort(message_ptr const& m, matched_subscription const& match, bool retained);
-    void send_reliable(message_ptr const& m, log_sequence sequence, matched_subscription const& match,
-                       group_ticket const& group, bool retained);
+    [[nodiscard]] std::optional<matched_subscription> match_all(message const& m, log_sequence sequence) const;
+    void send_best_effort(delivery const& what, matched_subscription const& match);
+    void send_reliable(delivery const& what, matched_subscription const& match, group_ticket const& group);
     void enqueue(logged_message const& item, matched_subscription const& match, group_ticket const& group);
     void transmit(inflight_entry& entry, bool duplicate);
     void store_and_transmit(inflight_entry& entry);
@@ -153,6 +164,16 @@ struct session::impl final : session
     [[nodiscard]] bool send_retained(retained_replay const& replay, message_ptr const& m);
     void drop_unsubscribed();
     void keep_begun(filter_hash group);
+
+    // History (session_history.cpp).
+    [[nodiscard]] bool may_follow(std::string_view filter) const;
+    [[nodiscard]] bool follows(std::string_view topic) const;
+    [[nodiscard]] std::size_t queue_room() const;
+    void follow_history(std::shared_ptr<subscribe_job> const& job, std::size_t index, std::string_view filter);
+    void begin_history(subscribe_job const& job);
+    void forget_history(std::string_view filter);
+    void forget_history();
+    void pump_history();
 
     // Life (session_life.cpp).
     void attach(shard& to);

@@ -1,6 +1,6 @@
 // Subscriptions of a session, and the retained messages that follow a SUBSCRIBE.
 #include "broker/router.hpp"
-#include "broker/session_state.hpp"
+#include "broker/session_history.hpp"
 #include "broker/shard.hpp"
 #include "broker/topic.hpp"
 
@@ -11,22 +11,6 @@ namespace fulmar::broker {
 namespace {
 constexpr std::size_t scan_budget = 512;  // retained topics looked at per turn and session
 }
-
-// One SUBSCRIBE: answered when every filter is stored and known to every shard.
-struct session::impl::subscribe_job
-{
-    packet_id packet = 0;
-    std::size_t missing = 1;  // the loop over the filters counts as one, so that the answer comes after it
-    std::vector<subscribe_outcome> outcomes;
-    std::vector<retained_replay> replays;
-    std::function<void(subscribe_job&)> finish;
-
-    void arrive()
-    {
-        if (--missing == 0)
-            finish(*this);
-    }
-};
 
 subscription* session::impl::find_subscription(std::string_view filter) noexcept
 {
@@ -56,11 +40,14 @@ void session::impl::erase_subscription(std::string_view filter)
         subscriptions.erase(gone);
 }
 
-void session::subscribe(packet_id id, std::vector<subscription> wanted)
+void session::subscribe(packet_id id, std::vector<subscription> wanted, std::optional<starting_point> const& past)
 {
     auto const job = std::make_shared<impl::subscribe_job>();
     job->packet = id;
     job->outcomes.resize(wanted.size());
+    job->past = past;
+    for (std::size_t i = 0; past && i < wanted.size(); ++i)
+        job->filters.push_back(wanted[i].filter);
     job->finish = [there = self().home, at = self().address, on = self().connection](impl::subscribe_job& done) {
         auto* const owner = static_cast<session*>(there->resolve(at));
         if (owner == nullptr || !owner->self().online() || owner->self().connection != on)
@@ -69,6 +56,7 @@ void session::subscribe(packet_id id, std::vector<subscription> wanted)
         state.client->on_subscribed(done.packet, done.outcomes);
         for (auto& replay : done.replays)
             state.replays.push_back(std::move(replay));
+        state.begin_history(done);
         state.pump();
     };
     for (std::size_t i = 0; i < wanted.size(); ++i)
@@ -79,8 +67,8 @@ void session::subscribe(packet_id id, std::vector<subscription> wanted)
 void session::impl::subscribe_one(std::shared_ptr<subscribe_job> const& job, std::size_t index, subscription wanted)
 {
     auto& outcome = job->outcomes[index];
-    if (subscriptions.size() >= home->limit().subscriptions_per_session &&
-        find_subscription(wanted.filter) == nullptr) {
+    auto const full = subscriptions.size() >= home->limit().subscriptions_per_session;
+    if ((full && find_subscription(wanted.filter) == nullptr) || (job->past && !may_follow(wanted.filter))) {
         outcome.error = errc::quota_exceeded;
         return;
     }
@@ -88,6 +76,8 @@ void session::impl::subscribe_one(std::shared_ptr<subscribe_job> const& job, std
     auto const shared = parse_shared(wanted.filter);
     auto const fresh = put_subscription(wanted);
     outcome.granted = wanted.options.level;
+    if (job->past)
+        follow_history(job, index, wanted.filter);
     ++job->missing;
     if (shared)
         home->routes().join_group(app, *this, wanted.filter, wanted.options, durable(), [job] { job->arrive(); });
@@ -117,6 +107,7 @@ void session::unsubscribe(packet_id id, std::vector<std::string> filters)
         if (!known)
             continue;
         state.erase_subscription(filter);
+        state.forget_history(filter);
         if (parse_shared(filter)) {
             state.keep_begun(hash_filter(state.app, filter));
             state.home->routes().leave_group(state.app, *this, filter, true);
@@ -223,12 +214,12 @@ bool session::impl::send_retained(retained_replay const& replay, message_ptr con
     if (replay.options.identifier != 0)
         match.identifiers.push_back(replay.options.identifier);
     if (std::min(m->level, match.level) == qos::at_most_once) {
-        send_best_effort(m, match, true);
+        send_best_effort({m, 0, 0, true}, match);
         return true;
     }
     if (!pending.empty() || room() == 0)
         return false;
-    send_reliable(m, 0, match, {}, true);
+    send_reliable({m, 0, 0, true}, match, {});
     return true;
 }
 

@@ -65,7 +65,11 @@ public:
     // One message at most at `match.level`; never waits. The callee applies its own limits and counts what it drops.
     virtual void deliver(message_ptr const& m, matched_subscription const& match) = 0;
 
-    // One message of a topic that keeps a history, after its commit. Only for history_use::each.
+    // Does it get messages of this topic from the log alone, if the topic keeps a history? Asked when a plan is built. For
+    // whoever shares frames the variant says so.
+    [[nodiscard]] virtual bool follows_history(std::string_view) const { return false; }
+
+    // One message of a topic that keeps a history, after its commit: for history_use::each, and for who follows_history.
     virtual void deliver_history(logged_message const&) {}
 
     // Read permission for this very topic: deny rules narrower than a granted filter [checked at delivery].

@@ -11,8 +11,8 @@
 // Cost:     one page of the log at a time while behind; nothing of its own per message once it is live.
 #pragma once
 
-#include "broker/clock.hpp"
 #include "broker/session_store.hpp"
+#include "broker/starting_point.hpp"
 #include "broker/subscriber.hpp"
 
 #include <memory>
@@ -22,24 +22,6 @@
 namespace fulmar::broker {
 
 class shard;
-
-inline constexpr std::size_t newest_messages_max = 1'000;
-
-// Where a receiver begins.
-struct starting_point
-{
-    enum class kind : std::uint8_t {
-        now,
-        cursor,    // after `sequence`, which the client has seen
-        earliest,  // with the oldest message there is
-        time,      // with what was published at `time` or later
-        newest     // with the newest `count`, at most newest_messages_max
-    };
-    kind what = kind::now;
-    log_sequence sequence = 0;
-    wall_ms time = 0;
-    std::size_t count = 0;
-};
 
 class topic_follower : public subscriber
 {

@@ -3,6 +3,7 @@
 // Spec: MQTT 5.0 §3.3; MQTT 3.1.1 §3.3.
 #include "frontends/mqtt/byte_writer.hpp"
 #include "frontends/mqtt/encoder.hpp"
+#include "frontends/net/message_json.hpp"
 
 #include <algorithm>
 
@@ -10,6 +11,7 @@ namespace fulmar::mqtt {
 namespace {
 
 constexpr std::string_view event_property = "event";
+constexpr std::string_view position_property = "position";
 
 // The event name of a message from another protocol travels as a user property, unless the publisher set one itself.
 [[nodiscard]] bool adds_event(broker::message const& m) noexcept
@@ -28,6 +30,7 @@ struct layout
     std::string_view topic;  // as it is sent
     std::optional<std::uint32_t> seconds_left;
     bool event = false;
+    std::string position;
     std::size_t properties = 0;
     std::size_t remaining = 0;
 
@@ -65,6 +68,10 @@ struct layout
             l.properties += size_of(*m.properties);
         if (l.event)
             l.properties += 5 + event_property.size() + m.event().size();
+        if (fields.position != 0) {
+            l.position = net::cursor_text(fields.position);
+            l.properties += 5 + position_property.size() + l.position.size();
+        }
         l.remaining = variable_size(l.properties) + l.properties;
     }
     l.remaining += 2 + l.topic.size() + (fields.level == qos::at_most_once ? 0U : 2U) + m.payload().size();
@@ -121,6 +128,8 @@ void write_properties(publish_fields const& fields, layout const& l, byte_writer
         write_message_properties(*m.properties, to);
     if (l.event)
         write_user(to, event_property, m.event());
+    if (!l.position.empty())
+        write_user(to, position_property, l.position);
 }
 
 void write_head(publish_fields const& fields, layout const& l, protocol_version version, byte_writer& to) noexcept

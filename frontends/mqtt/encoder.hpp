@@ -112,6 +112,7 @@ struct publish_fields
     std::uint16_t topic_alias = 0;  // 0: none
     bool omit_topic = false;        // the alias is already bound: send an empty topic name
     std::span<std::uint32_t const> subscription_identifiers{};
+    broker::log_sequence position = 0;  // user property `position`, after those of the message; 0: none
 };
 
 // The exact size of the whole packet: head and payload. Compare with fits().

@@ -127,7 +127,8 @@ bool protocol::send_publish(broker::outgoing const& p)
                           .duplicate = p.duplicate,
                           .retain = p.retain,
                           .now = m.expires_at == 0 ? 0 : home().wall(),
-                          .subscription_identifiers = p.identifiers};
+                          .subscription_identifiers = p.identifiers,
+                          .position = p.position};
     outbound_aliases::choice alias;
     if (extras_ && v5()) {
         alias = extras_->outbound.choose(m.topic());

@@ -2,6 +2,8 @@
 // (§3.8 - §3.11).
 #include "broker/topic.hpp"
 #include "frontends/mqtt/protocol_state.hpp"
+#include "frontends/net/http_query.hpp"
+#include "frontends/net/message_json.hpp"
 
 #include <algorithm>
 
@@ -22,6 +24,65 @@ reason_code code_of(broker::subscribe_outcome const& outcome)
     return static_cast<reason_code>(outcome.granted);
 }
 
+// What the user properties of a SUBSCRIBE ask of the past. `since` goes before `history`, as everywhere.
+struct asked_history
+{
+    std::optional<broker::starting_point> past;
+    std::string_view problem;  // why not; then nothing of the packet is subscribed
+};
+
+constexpr std::string_view asked_shared = "a shared subscription has no history";
+
+asked_history read_history(user_properties const& from, broker::wall_ms now)
+{
+    using kind = broker::starting_point::kind;
+    asked_history asked;
+    std::optional<broker::starting_point> newest;
+    for (auto const& property : from) {
+        auto const since = property.name == "since";
+        if (!since && property.name != "history")
+            continue;
+        if (since ? asked.past.has_value() : newest.has_value())
+            return {{}, "history and since may each be given once"};
+        if (since) {
+            asked.past = net::parse_since(property.value, now);
+            if (!asked.past)
+                return {{}, "since is neither a position nor a time"};
+            continue;
+        }
+        auto const count = net::parse_number(property.value, broker::history_newest_max);
+        if (!count)
+            return {{}, "history is no count of at most 1000"};
+        newest.emplace();
+        if (*count > 0)
+            *newest = {kind::newest, 0, 0, static_cast<std::size_t>(*count)};
+    }
+    if (!asked.past)
+        asked.past = newest;
+    return asked;
+}
+
+// One user property for each filter of the packet, if history was asked for.
+std::vector<broker::user_property> history_granted(std::span<reason_code const> codes,
+                                                   std::span<broker::subscribe_outcome const> outcomes)
+{
+    using history = broker::subscribe_outcome::history;
+    std::vector<broker::user_property> out;
+    if (std::all_of(outcomes.begin(), outcomes.end(), [](auto const& each) { return each.past == history::not_asked; }))
+        return out;
+    auto next = outcomes.begin();
+    for (auto const code : codes) {
+        std::string value = "none";
+        if (next != outcomes.end() && !is_error(code)) {  // what the protocol refused has no outcome
+            if (!next->error && next->past >= history::from)
+                value = (next->past == history::from_gap ? "gap " : "") + net::cursor_text(next->after);
+            ++next;
+        }
+        out.push_back({"history", std::move(value)});
+    }
+    return out;
+}
+
 }  // namespace
 
 void protocol::on_subscribe(subscribe_packet const& p)
@@ -34,8 +95,14 @@ void protocol::on_subscribe(subscribe_packet const& p)
     std::vector<broker::subscription> wanted;
     codes.reserve(p.subscriptions.size());
     wanted.reserve(p.subscriptions.size());
+    auto const history = read_history(p.user, home().wall());
+    auto problem = history.problem;
     for (auto const& asked : p.subscriptions) {
-        codes.push_back(judge(asked));
+        codes.push_back(history.problem.empty() ? judge(asked) : reason_code::implementation_specific_error);
+        if (history.past && !is_error(codes.back()) && broker::parse_shared(asked.filter)) {
+            codes.back() = reason_code::implementation_specific_error;
+            problem = asked_shared;
+        }
         if (is_error(codes.back()))
             continue;
         auto options = asked.options;
@@ -44,14 +111,14 @@ void protocol::on_subscribe(subscribe_packet const& p)
     }
     if (wanted.empty()) {
         auto& out = scratch();
-        if (encode_suback(p.id, codes, peer_, out))
+        if (encode_suback(p.id, codes, peer_, out, {.reason_string = problem}))
             transmit(out);
         return;
     }
     if (wanted.size() < codes.size())
-        more().partial.push_back({p.id, packet_type::suback, std::move(codes)});
+        more().partial.push_back({p.id, packet_type::suback, std::move(codes), problem});
     request_opened();
-    session_->subscribe(p.id, std::move(wanted));
+    session_->subscribe(p.id, std::move(wanted), history.past);
 }
 
 // A feature that is switched off: the whole packet is a protocol error [MQTT 5.0 §3.2.2.3.11 - 13].
@@ -89,15 +156,17 @@ reason_code protocol::judge(requested_subscription const& wanted) const
 
 void protocol::on_subscribed(packet_id id, std::span<broker::subscribe_outcome const> outcomes)
 {
-    auto codes = take_refusals(id, packet_type::suback);
+    auto const refused = take_refusals(id, packet_type::suback);
+    auto codes = refused.codes;
     if (codes.empty())
         codes.resize(outcomes.size(), reason_code::success);
+    auto const history = history_granted(codes, outcomes);
     auto next = outcomes.begin();
     for (auto& code : codes)
         if (!is_error(code) && next != outcomes.end())
             code = code_of(*next++);
     auto& out = scratch();
-    if (!encode_suback(id, codes, peer_, out))
+    if (!encode_suback(id, codes, peer_, out, {.reason_string = refused.why, .user = history}))
         return close_with(reason_code::packet_too_large, "SUBACK exceeds the client's Maximum Packet Size");
     transmit(out);
     request_answered();
@@ -119,14 +188,14 @@ void protocol::on_unsubscribe(unsubscribe_packet const& p)
         return;
     }
     if (filters.size() < codes.size())
-        more().partial.push_back({p.id, packet_type::unsuback, std::move(codes)});
+        more().partial.push_back({p.id, packet_type::unsuback, std::move(codes), {}});
     request_opened();
     session_->unsubscribe(p.id, std::move(filters));
 }
 
 void protocol::on_unsubscribed(packet_id id, std::span<bool const> existed)
 {
-    auto codes = take_refusals(id, packet_type::unsuback);
+    auto codes = take_refusals(id, packet_type::unsuback).codes;
     if (codes.empty())
         codes.resize(existed.size(), reason_code::success);
     auto next = existed.begin();
@@ -140,7 +209,7 @@ void protocol::on_unsubscribed(packet_id id, std::span<bool const> existed)
     request_answered();
 }
 
-std::vector<reason_code> protocol::take_refusals(packet_id id, packet_type type)
+partial_answer protocol::take_refusals(packet_id id, packet_type type)
 {
     if (!extras_)
         return {};
@@ -149,9 +218,9 @@ std::vector<reason_code> protocol::take_refusals(packet_id id, packet_type type)
                                     [&](partial_answer const& one) { return one.id == id && one.answer == type; });
     if (found == waiting.end())
         return {};
-    auto codes = std::move(found->codes);
+    auto answer = std::move(*found);
     waiting.erase(found);
-    return codes;
+    return answer;
 }
 
 // A client that asks faster than it can be answered is not read from for a while.

@@ -32,6 +32,8 @@ struct identity;
 
 namespace fulmar::mqtt {
 
+struct partial_answer;
+
 class protocol final : public net::protocol, private broker::session_client
 {
 public:
@@ -112,7 +114,7 @@ private:
     void on_unsubscribe(unsubscribe_packet const& p);
     [[nodiscard]] reason_code judge(requested_subscription const& wanted) const;
     [[nodiscard]] reason_code unsupported(subscribe_packet const& p) const;
-    [[nodiscard]] std::vector<reason_code> take_refusals(packet_id id, packet_type type);
+    [[nodiscard]] partial_answer take_refusals(packet_id id, packet_type type);
     void request_opened();
     void request_answered();
 

@@ -33,6 +33,7 @@ struct partial_answer
     packet_id id = 0;
     packet_type answer = packet_type::suback;
     std::vector<reason_code> codes;  // errors are final, everything else is filled in by the session's answer
+    std::string_view why{};          // a literal: of a refusal that needs an explanation
 };
 
 struct protocol::extras

@@ -78,4 +78,18 @@ std::optional<broker::wall_ms> parse_time(std::string_view text, broker::wall_ms
     return parse_date(text);
 }
 
+std::optional<broker::starting_point> parse_since(std::string_view text, broker::wall_ms now)
+{
+    using kind = broker::starting_point::kind;
+    if (auto const cursor = parse_cursor(text))
+        return broker::starting_point{kind::cursor, *cursor, 0, 0};
+    if (text == "earliest" || text == "all")
+        return broker::starting_point{kind::earliest, 0, 0, 0};
+    if (text == "latest")
+        return broker::starting_point{};
+    if (auto const time = parse_time(text, now))
+        return broker::starting_point{kind::time, 0, *time, 0};
+    return std::nullopt;
+}
+
 }  // namespace fulmar::net

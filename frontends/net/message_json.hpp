@@ -9,6 +9,7 @@
 #include "broker/clock.hpp"
 #include "broker/ids.hpp"
 #include "broker/message.hpp"
+#include "broker/starting_point.hpp"
 
 #include <optional>
 #include <string>
@@ -26,5 +27,8 @@ void append_message_json(std::string& out, broker::message const& m, broker::log
 
 // "10m" (ago), "2026-01-31T12:00:00Z" or seconds since 1970: milliseconds since 1970.
 [[nodiscard]] std::optional<broker::wall_ms> parse_time(std::string_view text, broker::wall_ms now);
+
+// A position ("0.17"), "earliest" or "all", "latest", or a time. Nothing for anything else.
+[[nodiscard]] std::optional<broker::starting_point> parse_since(std::string_view text, broker::wall_ms now);
 
 }  // namespace fulmar::net

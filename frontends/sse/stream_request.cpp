@@ -31,17 +31,8 @@ public:
 
     void since(std::string_view text)
     {
-        using kind = starting_point::kind;
-        if (auto const cursor = net::parse_cursor(text))
-            out_.begin = {kind::cursor, *cursor, 0, 0};
-        else if (text == "earliest" || text == "all")
-            out_.begin = {kind::earliest, 0, 0, 0};
-        else if (text == "latest")
-            out_.begin = {};
-        else if (auto const time = net::parse_time(text, now_))
-            out_.begin = {kind::time, 0, *time, 0};
-        else
-            fail("since is neither an event id nor a time");
+        auto const place = net::parse_since(text, now_);
+        place ? void(out_.begin = *place) : fail("since is neither an event id nor a time");
     }
 
     void history(std::uint64_t count)

@@ -9,7 +9,7 @@
 #pragma once
 
 #include "broker/clock.hpp"
-#include "broker/topic_follower.hpp"
+#include "broker/starting_point.hpp"
 #include "frontends/net/http_message.hpp"
 #include "frontends/sse/event.hpp"
 
@@ -20,7 +20,7 @@
 namespace fulmar::sse {
 
 using broker::starting_point;
-inline constexpr std::size_t history_events_max = broker::newest_messages_max;
+inline constexpr std::size_t history_events_max = broker::history_newest_max;
 
 struct stream_request
 {

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { once, packages, withBroker } from './broker.mjs';
+import { once, packages, until, withBroker } from './broker.mjs';
 
 const mqtt = packages('mqtt');
 
@@ -128,4 +128,66 @@ test('a client id is assigned and a large binary payload arrives unchanged', { t
     const got = await client.take();
     assert.ok(got.packet.payload.equals(bytes));
     await client.endAsync();
+  }));
+
+const historyRules = '[[history]]\nfilter = "news/#"\nmax_age = "1h"\n';
+const position = ({ packet }) => packet.properties?.userProperties?.position;
+
+// A reader whose SUBSCRIBE asks for history; resolves when SUBACK has said what comes of it.
+async function asking(url, userProperties, qos = 1) {
+  const reader = await connect(url, { protocolVersion: 5, clientId: `reader-${Math.random()}` });
+  const suback = new Promise((resolve) => reader.on('packetreceive', (packet) => { if (packet.cmd === 'suback') resolve(packet); }));
+  await reader.subscribeAsync('news/#', { qos, properties: { userProperties } });
+  reader.history = (await suback).properties?.userProperties?.history;
+  return reader;
+}
+
+for (const transport of ['tcp', 'websocket']) {
+  test(`MQTT 5 over ${transport}: history is asked for with SUBSCRIBE and goes on where the last position was, over kill -9`,
+    { timeout: 180_000 }, () => withBroker({ configuration: historyRules }, async (broker) => {
+      const writer = await connect(broker[transport], { protocolVersion: 5, clientId: 'writer' });
+      const total = 1500;
+      for (let n = 0; n < total; n += 100)
+        await Promise.all(Array.from({ length: 100 }, (_, i) => writer.publishAsync(`news/${(n + i) % 3}`, `${n + i}`, { qos: 1 })));
+      const newest = await asking(broker[transport], { history: '3' });
+      for (const wanted of ['1497', '1498', '1499']) assert.equal((await newest.take()).payload, wanted);
+      await newest.endAsync();
+
+      const first = await asking(broker[transport], { since: 'earliest' });
+      assert.equal(first.history, '0.0');
+      let last;
+      for (let n = 0; n < 700; ++n) {
+        const got = await first.take();
+        assert.equal(got.payload, `${n}`);
+        last = position(got);
+      }
+      first.options.reconnectPeriod = 0;
+      first.stream.destroy();
+
+      await broker.restart();
+      await until(() => writer.connected, 'the writer is back');
+      const second = await asking(broker[transport], { since: last });
+      assert.equal(second.history, last);
+      const live = writer.publishAsync('news/0', `${total}`, { qos: 1 });
+      for (let n = 700; n <= total; ++n) {
+        const got = await second.take();
+        assert.equal(got.payload, `${n}`);
+        assert.ok(position(got));
+      }
+      await live;
+      assert.equal(second.inbox.length, 0);
+      await second.endAsync(true);
+      await writer.endAsync(true);
+    }));
+}
+
+test('MQTT 5: history that makes no sense is refused with a reason', { timeout: 60_000 }, () =>
+  withBroker({ configuration: historyRules }, async (broker) => {
+    const reader = await connect(broker.tcp, { protocolVersion: 5, clientId: 'reader' });
+    const suback = new Promise((resolve) => reader.on('packetreceive', (packet) => { if (packet.cmd === 'suback') resolve(packet); }));
+    await reader.subscribeAsync('news/1', { qos: 0, properties: { userProperties: { history: 'ten' } } }).catch(() => {});
+    const { granted, properties } = await suback;
+    assert.deepEqual([...granted], [0x83]);
+    assert.match(properties.reasonString, /history/);
+    await reader.endAsync();
   }));

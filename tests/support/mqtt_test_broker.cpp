@@ -14,6 +14,9 @@ mqtt_test_broker::node::node(mqtt_test_broker& owner, mqtt_test_options const& o
     core.node_name = "test";
     for (std::size_t i = 0; i < options.shards; ++i)
         core.shards.push_back(std::make_unique<broker::shard>(static_cast<broker::shard_id>(i), core));
+    auto const rules = std::make_shared<broker::history_rules const>(options.history);
+    for (auto const& one : core.shards)
+        one->routes().keep_history(rules);
 }
 
 mqtt_test_broker::mqtt_test_broker(mqtt_test_options options) : options_{std::move(options)} { start(); }

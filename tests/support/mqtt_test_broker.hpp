@@ -3,6 +3,7 @@
 // Shards have no threads: settle() polls them until nothing is left to do, so a test is a sequence of steps.
 #pragma once
 
+#include "broker/history_rules.hpp"
 #include "broker/retained_index.hpp"
 #include "broker/router.hpp"
 #include "broker/session_table.hpp"
@@ -27,6 +28,7 @@ struct mqtt_test_options
     std::size_t shards = 1;
     broker::limits limits{};
     mqtt::mqtt_settings settings{};
+    std::vector<broker::history_rule> history{};
 };
 
 class mqtt_test_broker

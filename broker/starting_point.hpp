@@ -1,0 +1,31 @@
+// Where the reading of a topic's history begins; the same for every protocol.
+//
+// Threads:  a value.
+#pragma once
+
+#include "broker/clock.hpp"
+#include "broker/ids.hpp"
+
+#include <cstddef>
+
+namespace fulmar::broker {
+
+// A client may ask for so many of the newest messages.
+inline constexpr std::size_t history_newest_max = 1'000;
+
+struct starting_point
+{
+    enum class kind : std::uint8_t {
+        now,
+        cursor,    // after `sequence`, which the client has seen
+        earliest,  // with the oldest message there is
+        time,      // with what was published at `time` or later
+        newest,    // with the newest `count` messages
+    };
+    kind what = kind::now;
+    log_sequence sequence = 0;
+    wall_ms time = 0;
+    std::size_t count = 0;
+};
+
+}  // namespace fulmar::broker
