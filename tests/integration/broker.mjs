@@ -45,7 +45,7 @@ export async function until(condition, what, seconds = 60) {
 }
 
 // A port that nobody uses and that the kernel never gives to an outgoing connection: it stays ours over a restart.
-async function freePort() {
+export async function freePort() {
   const first = Number(readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8').split(/\s/)[0]);
   const least = Math.min(10000, first - 2000);
   for (let attempt = 0; attempt < 1000; ++attempt) {
