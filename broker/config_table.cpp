@@ -129,6 +129,9 @@ setting_row const rows[] = {
      "Users and their password hashes; see `fulmar user --help`"},
     {"access.acl_file", FULMAR_FIELD(access.acl_file), plain, 0, 0, "Who may publish and subscribe to what"},
 
+    {"pusher.http_sessions_max", FULMAR_FIELD(pusher.http_sessions_max), plain, 0, 10'000'000,
+     "Pusher connections over HTTP (`xhr_streaming`, `xhr_polling`) that may be open at once; 0: none are accepted"},
+
     {"http.allowed_origins", FULMAR_FIELD(http.allowed_origins), plain, 0, 0,
      "Origins of web pages that may use SSE and REST; empty: the broker's own host and localhost; `*`: any"},
     {"http.event_bytes_max", FULMAR_FIELD(http.event_bytes_max), bytes, 1 * KiB, 64 * MiB,

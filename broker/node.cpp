@@ -106,7 +106,7 @@ void node::build_apps()
     if (!apps)
         fail(exit_code::configuration, problem);
     apps_ = std::make_unique<broker::apps_in_force>(std::move(apps));
-    pusher_ = std::make_unique<pusher_services>(*context_, *apps_);
+    pusher_ = std::make_unique<pusher_services>(*context_, *apps_, settings_);
     auto const history = history_rules_of(settings_, *apps_->current());
     for (auto& shard : context_->shards)
         shard->routes().keep_history(history);
@@ -202,6 +202,9 @@ void node::drain_pusher()
     auto const deadline = std::chrono::steady_clock::now() + window + 100ms;
     while (pusher_->open_connections() != 0 && std::chrono::steady_clock::now() < deadline)
         std::this_thread::sleep_for(5ms);
+    // Those over HTTP are told through another shard, with the mail of the turn after this one.
+    on_every_shard([](std::size_t) {});
+    on_every_shard([](std::size_t) {});
 }
 
 void node::drain(std::chrono::milliseconds patience)

@@ -6,6 +6,7 @@
 #include "frontends/admin/metric_writer.hpp"
 #include "frontends/pusher/api.hpp"
 #include "frontends/pusher/frontend.hpp"
+#include "frontends/pusher/http_fallback.hpp"
 #include "frontends/pusher/webhooks.hpp"
 
 #include <algorithm>
@@ -22,10 +23,11 @@ constexpr std::chrono::milliseconds drain_window_max{5000};
 
 struct pusher_services::parts
 {
-    parts(broker::node_context& on, broker::apps_in_force const& apps)
+    parts(broker::node_context& on, broker::apps_in_force const& apps, broker::settings const& values)
         : node{on},
           hooks{on, apps},
           sockets{std::make_unique<pusher::frontend>(on, apps, hooks)},
+          fallback{std::make_unique<pusher::http_fallback>(on, *sockets, values.pusher.http_sessions_max)},
           api{on, apps, sockets->channels()}
     {
     }
@@ -33,6 +35,7 @@ struct pusher_services::parts
     broker::node_context& node;
     pusher::webhooks hooks;
     std::unique_ptr<pusher::frontend> sockets;
+    std::unique_ptr<pusher::http_fallback> fallback;
     pusher::http_api api;
 };
 
@@ -54,8 +57,9 @@ broker::app_snapshot number_configured_apps(broker::settings const& from, std::s
     return std::make_shared<broker::app_registry>(std::move(apps));
 }
 
-pusher_services::pusher_services(broker::node_context& node, broker::apps_in_force const& apps)
-    : parts_{std::make_unique<parts>(node, apps)}
+pusher_services::pusher_services(broker::node_context& node, broker::apps_in_force const& apps,
+                                 broker::settings const& values)
+    : parts_{std::make_unique<parts>(node, apps, values)}
 {
 }
 
@@ -72,6 +76,7 @@ void pusher_services::add_routes(net::http_router& routes)
 {
     parts_->api.add_routes(routes);
     pusher::add_websocket_routes(routes, *parts_->sockets);
+    parts_->fallback->add_routes(routes);
 }
 
 void pusher_services::start() { parts_->hooks.start(); }
@@ -99,6 +104,7 @@ void pusher_services::stop() { parts_->hooks.stop(); }
 void pusher_services::release()
 {
     parts_->hooks.stop();
+    parts_->fallback.reset();
     parts_->sockets.reset();
 }
 
@@ -147,6 +153,13 @@ constexpr connection_row connection_rows[] = {
      &pusher::pusher_metrics::terminated, false},
     {"fulmar_pusher_cached_dropped_total", "Last events of cache channels forgotten because of the limits",
      &pusher::pusher_metrics::cached_dropped, false},
+    {"fulmar_pusher_http_sessions", "Pusher connections over HTTP open now", &pusher::pusher_metrics::http_sessions,
+     true},
+    {"fulmar_pusher_http_sessions_total", "Pusher connections over HTTP begun",
+     &pusher::pusher_metrics::http_sessions_total, false},
+    {"fulmar_pusher_http_sessions_expired_total",
+     "Pusher connections over HTTP whose client did not come back for more",
+     &pusher::pusher_metrics::http_sessions_expired, false},
 };
 
 void write_api(pusher::http_api const& api, admin::metric_writer& out)
@@ -197,6 +210,14 @@ void pusher_services::write_metrics(admin::metric_writer& out) const
         else
             out.counter(row.name, row.help, sum);
     }
+    auto const requests = "Requests of Pusher connections over HTTP: to receive, and to say something";
+    auto const sum = [&](broker::counter pusher::pusher_metrics::*what) {
+        return static_cast<double>(parts_->sockets->total(what));
+    };
+    out.counter("fulmar_pusher_http_requests_total", requests, sum(&pusher::pusher_metrics::http_receives),
+                {{"what", "receive"}});
+    out.counter("fulmar_pusher_http_requests_total", requests, sum(&pusher::pusher_metrics::http_sends),
+                {{"what", "send"}});
     write_api(parts_->api, out);
     write_webhooks(parts_->hooks.metrics(), out);
 }

@@ -31,7 +31,7 @@ namespace fulmar {
 class pusher_services
 {
 public:
-    pusher_services(broker::node_context& node, broker::apps_in_force const& apps);
+    pusher_services(broker::node_context& node, broker::apps_in_force const& apps, broker::settings const& values);
     ~pusher_services();
     pusher_services(pusher_services const&) = delete;
     pusher_services& operator=(pusher_services const&) = delete;

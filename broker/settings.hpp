@@ -112,6 +112,11 @@ struct sys_settings
     std::chrono::milliseconds interval = std::chrono::seconds{10};  // of $SYS topics; 0: none
 };
 
+struct pusher_settings
+{
+    std::uint32_t http_sessions_max = 10'000;  // connections over the HTTP fallbacks of pusher-js; 0: there are none
+};
+
 // HTTP beyond WebSocket: SSE and REST.
 struct http_api_settings
 {
@@ -169,6 +174,7 @@ struct settings
     access_settings access;
     log_settings log;
     sys_settings sys;
+    pusher_settings pusher;
     http_api_settings http;
     jwt_settings jwt;
     std::vector<history_settings> history;

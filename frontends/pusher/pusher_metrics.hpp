@@ -22,6 +22,10 @@ struct pusher_metrics
     broker::counter unauthorized_closed;    // authorized connections: the time was over
     broker::counter terminated;             // terminate_connections
     broker::counter cached_dropped;         // events of cache channels that went because of the limits
+    broker::counter http_sessions;          // of HTTP fallbacks, now
+    broker::counter http_sessions_total;
+    broker::counter http_sessions_expired;      // their client did not come back for more
+    broker::counter http_receives, http_sends;  // requests of theirs
 };
 
 }  // namespace fulmar::pusher
