@@ -85,7 +85,10 @@ void channel_directory::channel(broker::shard& here, broker::app_id app, std::st
                                 std::function<void(channel_state)> done)
 {
     run_at(here, home_of(app, name), [this, app, name, from = here.id(), done = std::move(done)](channel_shard& there) {
-        run_at(there.home(), from, [done, state = there.channels().state(app, name)](channel_shard&) { done(state); });
+        there.channels().recall(app, name, [this, app, name, from, done, &there] {
+            run_at(there.home(), from,
+                   [done, state = there.channels().state(app, name)](channel_shard&) { done(state); });
+        });
     });
 }
 

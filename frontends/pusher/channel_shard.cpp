@@ -139,9 +139,11 @@ void channel_shard::ask_home(std::shared_ptr<subscribe_request const> const& wan
     directory_.run_at(
         home_, channel.home(),
         [&all = directory_, wanted, serial, from = home_.id()](channel_shard& there) {
-            auto outcome = there.channels().enter(from, wanted->app, wanted->channel, wanted->member);
-            all.run_at(there.home(), from, [wanted, serial, outcome](channel_shard& back) {
-                back.finish(*wanted, serial, {outcome.refused, outcome.greeting, outcome.cached});
+            there.channels().recall(wanted->app, wanted->channel, [&all, &there, wanted, serial, from] {
+                auto outcome = there.channels().enter(from, wanted->app, wanted->channel, wanted->member);
+                all.run_at(there.home(), from, [wanted, serial, outcome](channel_shard& back) {
+                    back.finish(*wanted, serial, {outcome.refused, outcome.greeting, outcome.cached});
+                });
             });
         },
         wanted->channel.size());

@@ -6,6 +6,7 @@
 #include "frontends/pusher/channel_name.hpp"
 #include "frontends/pusher/home_channels.hpp"
 
+#include <functional>
 #include <list>
 #include <map>
 #include <memory>
@@ -43,6 +44,7 @@ public:
     bool throttled = false;   // waits in home_channels::throttled_
     bool miss_told = false;   // cache_miss was told and nothing was cached since
     bool listening = false;   // subscribed at the router
+    bool recalled = false;    // what the log has is known
     std::uint32_t total = 0;  // subscribed connections of all shards
     std::vector<shard_count> counts;
     broker::steady_time next_count_at{};
@@ -51,8 +53,9 @@ public:
     broker::message_ptr cached;
     broker::wall_ms cached_at = 0;
     std::list<home_channel*>::iterator cached_place;  // while cached
+    std::vector<std::function<void()>> recalling;     // who waits while the log is read: as many as subscribe
 
-    [[nodiscard]] bool unused() const noexcept { return total == 0 && !cached; }
+    [[nodiscard]] bool unused() const noexcept { return total == 0 && !cached && recalling.empty(); }
     [[nodiscard]] std::uint32_t& count_of(broker::shard_id shard);
 
 private:

@@ -1,5 +1,6 @@
 #include "frontends/pusher/home_channels.hpp"
 
+#include "broker/history_rules.hpp"
 #include "broker/router.hpp"
 #include "broker/shard.hpp"
 #include "frontends/pusher/channel_shard.hpp"
@@ -188,14 +189,18 @@ void home_channels::tell(broker::webhook_kind kind, home_channel const& channel,
 
 void home_channels::remember(broker::message_ptr const& event)
 {
-    if (client_event(event->event()) || app_of(event->app)->limits.cache_ttl.count() <= 0)
+    if (client_event(event->event()) || cache_ttl(event->app) == 0)
         return;
     auto& channel = obtain(event->app, event->topic());
-    if (channel.cached == event)
-        return;
+    if (channel.cached != event)
+        cache(channel, event, owner_.home().wall());
+}
+
+void home_channels::cache(home_channel& channel, broker::message_ptr const& event, broker::wall_ms at)
+{
     forget_cached(channel);
     channel.cached = event;
-    channel.cached_at = owner_.home().wall();
+    channel.cached_at = at;
     channel.miss_told = false;
     channel.cached_place = cached_.insert(cached_.end(), &channel);
     cached_bytes_ += event->footprint();
@@ -206,6 +211,44 @@ void home_channels::remember(broker::message_ptr const& event)
         forget_cached(oldest);
         drop_if_unused(oldest);
     }
+}
+
+void home_channels::recall(broker::app_id app, std::string_view name, std::function<void()> then)
+{
+    auto* const known = find(app, name);
+    auto const* const rules = owner_.home().routes().history();
+    if (rules == nullptr || !classify(name).cache || (known != nullptr && (known->cached || known->recalled)) ||
+        cache_ttl(app) == 0 || rules->find(app, name) == nullptr)
+        return then();
+    auto& channel = obtain(app, name);  // listens from now on
+    channel.recalling.push_back(std::move(then));
+    if (channel.recalling.size() > 1)
+        return;
+    broker::queue_read request;
+    request.filters.push_back({app, channel.name, 0, true});
+    request.newest_max = request.messages_max = 1;
+    owner_.home().read(std::move(request), [this, app, called = channel.name](broker::queue_page const& page) {
+        on_recalled(app, called, page);
+    });
+}
+
+void home_channels::on_recalled(broker::app_id app, std::string const& name, broker::queue_page const& page)
+{
+    auto* const channel = find(app, name);  // somebody waits: it is there
+    channel->recalled = !page.error;
+    auto const* const rule = owner_.home().routes().history()->find(app, name);
+    if (!page.messages.empty() && !channel->cached && rule != nullptr) {
+        auto const& last = page.messages.back().message;
+        if (rule->max_age_ms == 0 || last->published_at + rule->max_age_ms > owner_.home().wall())
+            cache(*channel, last, last->published_at);
+    }
+    for (auto const& then : std::exchange(channel->recalling, {}))
+        then();
+}
+
+broker::wall_ms home_channels::cache_ttl(broker::app_id app)
+{
+    return static_cast<broker::wall_ms>(std::max<std::int64_t>(app_of(app)->limits.cache_ttl.count(), 0));
 }
 
 void home_channels::forget_cached(home_channel& channel)
@@ -220,9 +263,7 @@ void home_channels::forget_cached(home_channel& channel)
 broker::message_ptr home_channels::valid_cached(home_channel& channel)
 {
     auto const now = owner_.home().wall();
-    auto const ttl =
-        static_cast<std::uint64_t>(std::max<std::int64_t>(app_of(channel.app)->limits.cache_ttl.count(), 0));
-    if (channel.cached && (now >= channel.cached_at + ttl || channel.cached->expired(now)))
+    if (channel.cached && (now >= channel.cached_at + cache_ttl(channel.app) || channel.cached->expired(now)))
         forget_cached(channel);
     return channel.cached;
 }
@@ -240,8 +281,7 @@ channel_state home_channels::state(broker::app_id app, std::string_view name)
     out.user_count = channel->members ? channel->members->size() : 0;
     out.cached = valid_cached(*channel);
     if (out.cached) {
-        auto const ttl = static_cast<std::uint64_t>(app_of(app)->limits.cache_ttl.count());
-        auto const left = channel->cached_at + ttl - owner_.home().wall();
+        auto const left = channel->cached_at + cache_ttl(app) - owner_.home().wall();
         out.cached_ttl_s = static_cast<std::uint32_t>(std::max<std::uint64_t>((left + 999) / 1000, 1));
     }
     drop_if_unused(*channel);

@@ -13,11 +13,13 @@
 #pragma once
 
 #include "broker/app.hpp"
+#include "broker/session_store.hpp"
 #include "broker/subscriber.hpp"
 #include "frontends/pusher/channel_directory.hpp"
 #include "frontends/pusher/channel_key.hpp"
 #include "frontends/pusher/client_command.hpp"
 
+#include <functional>
 #include <list>
 #include <memory>
 #include <string>
@@ -50,6 +52,9 @@ public:
     void set_count(broker::shard_id from, broker::app_id app, std::string_view channel, std::uint32_t count);
 
     void remember(broker::message_ptr const& event);
+    // Runs `then` when the last event of a cache channel is known: after a restart it is looked for in the log, if the channel
+    // keeps a history. At once for all others.
+    void recall(broker::app_id app, std::string_view channel, std::function<void()> then);
 
     [[nodiscard]] channel_state state(broker::app_id app, std::string_view channel);
     void states(broker::app_id app, std::string_view prefix, std::vector<channel_state>& out);
@@ -73,6 +78,9 @@ private:
     void tell(broker::webhook_kind kind, home_channel const& channel, std::string user = {});
     [[nodiscard]] broker::message_ptr valid_cached(home_channel& channel);
     void forget_cached(home_channel& channel);
+    void cache(home_channel& channel, broker::message_ptr const& event, broker::wall_ms at);
+    void on_recalled(broker::app_id app, std::string const& name, broker::queue_page const& page);
+    [[nodiscard]] broker::wall_ms cache_ttl(broker::app_id app);
 
     channel_shard& owner_;
     std::unordered_map<channel_key, std::unique_ptr<home_channel>, channel_key_hash> channels_;

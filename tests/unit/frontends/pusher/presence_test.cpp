@@ -1,4 +1,5 @@
 // Presence channels, cache channels, client events: the rules that concern other members.
+#include "broker/history_rules.hpp"
 #include "tests/unit/frontends/pusher/pusher_fixture.hpp"
 
 namespace fulmar::pusher::test {
@@ -270,6 +271,78 @@ TEST_P(pusher_presence, client_events_are_not_cached)
     first.subscribes("private-cache-c");
     first.says(R"({"event":"client-x","data":"1","channel":"private-cache-c"})");
     EXPECT_EQ(broker.state(0, "private-cache-c").cached, nullptr);
+}
+
+class cache_history : public pusher_presence
+{
+protected:
+    void SetUp() override { keep_history(); }
+    void keep_history()
+    {
+        auto const rules = std::make_shared<broker::history_rules const>(
+            std::vector<broker::history_rule>{{broker.app.id, "cache-+"}, {broker.app.id, "cache-short", 1'000}});
+        for (std::size_t i = 0; i <= last; ++i)
+            broker.core.shard(i).routes().keep_history(rules);
+    }
+    void publish(std::string_view payload)
+    {
+        broker::message_fields fields;
+        fields.topic = "cache-c";
+        fields.event = "x";
+        fields.payload = payload;
+        fields.published_at = broker.core.clock.wall();
+        broker.core.publish(last, broker::message::make(std::move(fields)));
+    }
+    void restart()
+    {
+        broker.front.reset();
+        broker.core.kill_and_restart();
+        keep_history();
+        broker.front.emplace(broker.core.shard(0).node(), broker.apps, broker.events);
+    }
+    void expect_greeting(std::string const& then)
+    {
+        pusher_client somebody{broker, 0};
+        (void)somebody.takes();
+        somebody.subscribes("cache-c", {}, false);
+        EXPECT_THAT(somebody.takes(), ElementsAre(succeeded, then));
+    }
+};
+INSTANTIATE_TEST_SUITE_P(shards, cache_history, testing::Values(1, 3));
+
+TEST_P(cache_history, a_channel_with_history_finds_its_last_event_after_a_restart)
+{
+    publish("1");
+    publish("2");
+    EXPECT_EQ(broker.state(0, "cache-c").cached->payload(), "2");
+    restart();
+    expect_greeting(cached_2);
+    expect_greeting(cached_2);
+    EXPECT_THAT(broker.events.told, Not(Contains("cache_miss cache-c")));
+}
+
+TEST_P(cache_history, what_the_log_has_is_cached_for_the_rest_of_its_time_only)
+{
+    publish("2");
+    broker.advance(1799s);
+    restart();
+    EXPECT_EQ(broker.state(last, "cache-c").cached_ttl_s, 1U);
+    expect_greeting(cached_2);
+    broker.advance(1s);
+    restart();
+    expect_greeting(miss);
+}
+
+TEST_P(cache_history, several_who_come_while_the_log_is_read_are_all_answered)
+{
+    publish("2");
+    restart();
+    std::vector<std::string> seen;
+    for (std::size_t i = 0; i < 3; ++i)
+        broker.front->channels().channel(broker.core.shard(i % (last + 1)), broker.app.id, "cache-c",
+                                         [&](channel_state const& s) { seen.emplace_back(s.cached->payload()); });
+    broker.settle();
+    EXPECT_THAT(seen, ElementsAre("2", "2", "2"));
 }
 
 // --- client events ---------------------------------------------------------------------------------------------
