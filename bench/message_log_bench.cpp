@@ -2,7 +2,8 @@
 //
 // Budget: append at most 4 µs of committer time per record at 1,000 records per hand-over (the broker's bar is 100k
 //         acknowledged per second on one core); replay at most 1 µs of reader time per message while records are cached.
-// Cases:  append/<records per hand-over>, replay/cached/<sessions>, replay/cold.
+// Cases:  append/<records per hand-over>, replay/cached, replay/cold, history/<messages of the topic>.
+//         History is one topic with a [[history]] rule, read from its beginning in pages of 512: at least 500,000 messages per second.
 #include "broker/topic.hpp"
 #include "storage/store.hpp"
 
@@ -78,7 +79,7 @@ public:
         open();
     }
 
-    void append(std::size_t records)
+    void append(std::size_t records, bool history = false)
     {
         std::vector<store_op> ops;
         ops.reserve(records);
@@ -91,19 +92,22 @@ public:
             fields.published_at = 1'700'000'000'000;
             publish_op op;
             op.message = message::make(std::move(fields));
-            op.filters = {hash_filter(default_app, topic)};
+            op.filters = {history ? hash_history(default_app, topic) : hash_filter(default_app, topic)};
             ops.push_back({std::move(op), ++ticket_});
         }
         store_->submit(0, std::move(ops));
     }
     void wait() { listener_.wait(ticket_); }
 
-    std::size_t replay(log_sequence after = 0)
+    std::size_t replay(bool history = false)
     {
         std::size_t count = 0;
+        log_sequence after = 0;
         for (auto complete = false; !complete;) {
             queue_read request;
-            request.filters = {{default_app, topic, 0}};
+            request.filters = {{default_app, topic, 0, history}};
+            if (history)
+                request.messages_max = 512;
             request.after = after;
             request.ticket = ++reads_;
             store_->read(0, std::move(request));
@@ -187,6 +191,19 @@ void replay_cold(benchmark::State& state)
     state.SetItemsProcessed(messages);
 }
 BENCHMARK(replay_cold)->Name("replay/cold")->MeasureProcessCPUTime();
+
+void history(benchmark::State& state)
+{
+    bench_store store;
+    for (std::int64_t i = 0; i < state.range(0); i += 1000)
+        store.append(1000, true);
+    store.wait();
+    std::int64_t messages = 0;
+    for (auto _ : state)
+        messages += static_cast<std::int64_t>(store.replay(true));
+    state.SetItemsProcessed(messages);
+}
+BENCHMARK(history)->Name("history/messages")->Arg(1'000)->Arg(100'000)->MeasureProcessCPUTime()->UseRealTime();
 
 }  // namespace
 

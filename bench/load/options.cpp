@@ -148,6 +148,8 @@ void add_scenarios(CLI::App& app, options& o)
     auto* const storm = add(scenario::storm, "All clients connect and subscribe at once");
     storm->add_option("--clients,-N", o.clients, "Connections")->capture_default_str();
     storm->add_option("--rounds", o.rounds, "How often")->capture_default_str();
+    storm->add_option("--missed", o.missed, "Messages that each client then gets of a history, asked for with --path")
+        ->capture_default_str();
 
     auto* const churn = add(scenario::churn, "Clients that connect, subscribe and leave, over and over");
     churn->add_option("--clients,-N", o.clients, "Clients at a time")->capture_default_str();

@@ -39,6 +39,7 @@ struct options
     std::size_t returning = 15'000;  // offline: sessions that come back, at most
     std::size_t parallel = 200;      // connections on their way at a time
     std::size_t rounds = 3;          // storm
+    std::size_t missed = 0;          // storm: messages that every client gets when it comes back
     bool durable_sessions = false;   // idle
     std::string restart_command;     // offline: run between enqueue and replay; prints the new process id
     std::string topic = "bench";     // first level of all topics

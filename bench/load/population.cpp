@@ -20,7 +20,11 @@ class ready_times : public swarm_events
 public:
     explicit ready_times(swarm const& all) : all_{all} {}
     void on_ready(client& c) override { taken.record(all_.now_ns() - c.opened_at()); }
+    void on_message(client&, publish_view const&) override { ++received; }
+    void on_closed(client& c) override { failure = c.failure(); }
     histogram taken;
+    std::size_t received = 0;
+    std::string failure;
 
 private:
     swarm const& all_;
@@ -31,6 +35,20 @@ client_settings subscriber_of(options const& o, std::uint32_t number, char const
     auto settings = client_of(o, number);
     settings.filter = o.topic + "/" + what + "/" + std::to_string(number);
     return settings;
+}
+
+// Seconds since `start` at which every client had got what it missed.
+[[nodiscard]] double wait_for_missed(swarm& all, ready_times const& events, std::size_t wanted, std::int64_t start)
+{
+    while (events.received < wanted) {
+        if (!events.failure.empty())
+            throw std::runtime_error("a client was cut off: " + events.failure);
+        if (monotonic_ns() - start > connect_timeout_ns)
+            throw std::runtime_error("only " + std::to_string(events.received) + " of " + std::to_string(wanted) +
+                                     " missed messages arrived");
+        all.turn(monotonic_ns() + second_ns / 10);
+    }
+    return static_cast<double>(monotonic_ns() - start) / 1e9;
 }
 
 // Turns the swarm for a while.
@@ -105,6 +123,7 @@ void run_idle(options const& o, report& out)
 void run_storm(options const& o, report& out)
 {
     std::vector<double> seconds;
+    std::vector<double> caught_up;
     std::vector<double> cpu;
     histogram taken;
     auto const overflows = listen_overflows();
@@ -118,6 +137,8 @@ void run_storm(options const& o, report& out)
         if (!all.open_all(0, all.size(), all.size(), connect_timeout_ns))
             throw std::runtime_error("cannot connect: " + all.failure());
         seconds.push_back(static_cast<double>(monotonic_ns() - start) / 1e9);
+        if (o.missed > 0)
+            caught_up.push_back(wait_for_missed(all, events, o.missed * o.clients, start));
         cpu.push_back((usage_of(o.pid).cpu_s - before.cpu_s) / static_cast<double>(o.clients) * 1e6);
         taken = events.taken;
         for (std::size_t i = 0; i < all.size(); ++i)
@@ -129,6 +150,11 @@ void run_storm(options const& o, report& out)
     out.number("all_ready", median(seconds), "s");
     out.number("all_ready_fastest", *std::min_element(seconds.begin(), seconds.end()), "s");
     out.number("all_ready_slowest", *std::max_element(seconds.begin(), seconds.end()), "s");
+    if (!caught_up.empty()) {
+        out.count("missed_messages_each", o.missed);
+        out.number("all_caught_up", median(caught_up), "s");
+        out.number("all_caught_up_slowest", *std::max_element(caught_up.begin(), caught_up.end()), "s");
+    }
     if (usage_of(o.pid).known)
         out.number("broker_cpu_per_client", median(cpu), "us");
     out.latency("client_ready", taken);

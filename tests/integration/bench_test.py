@@ -1,5 +1,6 @@
 """`fulmar bench` against the real broker over every protocol, and against one that does its work badly; `fulmar doctor`."""
 
+import base64
 import json
 import os
 import socket
@@ -8,12 +9,13 @@ import sys
 import tempfile
 import threading
 import unittest
+import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "crash"))
 
 from broker import Broker, program  # noqa: E402
 
-APP = '[[apps]]\nid = "1"\nkey = "the-key"\nsecret = "the-secret"\n'
+APP = '[[apps]]\nid = "1"\nkey = "the-key"\nsecret = "the-secret"\n\n[[history]]\nfilter = "kept"\n'
 PUSHER = ["--protocol", "pusher", "--app-id", "1", "--key", "the-key", "--secret", "the-secret"]
 SHORT = ["--duration", "0.3", "--warmup", "0"]
 
@@ -179,6 +181,18 @@ class BenchAgainstTheBroker(unittest.TestCase):
                                                                           listener=listener))
             self.assertGreater(self.measured("storm", "-N", 20, "--rounds", 1, *speaks, listener=listener)["all_ready_s"], 0)
             self.assertGreater(self.measured("churn", "-N", 5, *SHORT, *speaks, listener=listener)["cycles_per_s"], 0)
+
+    def test_a_storm_counts_what_every_client_had_missed(self):
+        basic = "Basic " + base64.b64encode(b"the-key:the-secret").decode()
+        for number in range(7):
+            request = urllib.request.Request("http://127.0.0.1:%d/v1/publish" % self.broker.ports["http"], method="POST",
+                                             data=b'{"topic":"kept","data":"missed %d"}' % number,
+                                             headers={"Content-Type": "application/json", "Authorization": basic})
+            urllib.request.urlopen(request, timeout=60).close()
+        report = self.measured("storm", "-N", 20, "--rounds", 2, "--protocol", "sse", "--user", "the-key", "--password", "the-secret",
+                               "--path", "/sse?topic=kept&history=5", "--missed", 5, listener="http")
+        self.assertEqual(report["missed_messages_each"], 5)
+        self.assertGreater(report["all_caught_up_s"], 0)
 
     def test_the_page_with_plots_is_one_file(self):
         page = os.path.join(self.folder.name, "page.html")
