@@ -22,9 +22,12 @@ namespace {
 // Nothing that a handler reflects may end the line it stands in.
 void append_line(std::string& out, std::string_view name, std::string_view value)
 {
-    auto const add = [&out](std::string_view text) {
-        for (auto const c : text)
-            out.push_back(static_cast<unsigned char>(c) < 0x20 && c != '\t' ? ' ' : c);
+    auto const breaks = [](char c) { return static_cast<unsigned char>(c) < 0x20 && c != '\t'; };
+    auto const add = [&](std::string_view text) {
+        auto const begin = out.size();
+        out.append(text);
+        if (std::any_of(text.begin(), text.end(), breaks))
+            std::replace_if(out.begin() + static_cast<std::ptrdiff_t>(begin), out.end(), breaks, ' ');
     };
     add(name);
     out += ": ";
@@ -32,14 +35,21 @@ void append_line(std::string& out, std::string_view name, std::string_view value
     out += "\r\n";
 }
 
-[[nodiscard]] std::string http_date()
+// Valid until the next call on this thread. Made once in a second.
+[[nodiscard]] std::string_view http_date()
 {
-    std::array<char, 40> text{};
+    thread_local std::array<char, 40> text{};
+    thread_local std::size_t size = 0;
+    thread_local std::time_t made_at = 0;
     auto const now = std::time(nullptr);
-    std::tm utc{};
-    ::gmtime_r(&now, &utc);
-    // The names are the same in every locale that this program sets: it sets none.
-    return {text.data(), std::strftime(text.data(), text.size(), "%a, %d %b %Y %H:%M:%S GMT", &utc)};
+    if (size == 0 || now != made_at) {
+        std::tm utc{};
+        ::gmtime_r(&now, &utc);
+        // The names are the same in every locale that this program sets: it sets none.
+        size = std::strftime(text.data(), text.size(), "%a, %d %b %Y %H:%M:%S GMT", &utc);
+        made_at = now;
+    }
+    return {text.data(), size};
 }
 
 [[nodiscard]] bool has_no_content(unsigned status) noexcept
@@ -118,7 +128,10 @@ namespace {
 {
     namespace http = boost::beast::http;
     auto const reason = http::obsolete_reason(http::int_to_status(response.status));
-    std::string head = version_1_1 ? "HTTP/1.1 " : "HTTP/1.0 ";
+    constexpr std::size_t usual_bytes = 256;
+    std::string head;
+    head.reserve(usual_bytes);
+    head += version_1_1 ? "HTTP/1.1 " : "HTTP/1.0 ";
     head += std::to_string(response.status);
     head += ' ';
     head.append(reason.data(), reason.size());

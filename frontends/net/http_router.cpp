@@ -9,6 +9,7 @@ namespace {
 [[nodiscard]] std::vector<std::string_view> split(std::string_view path)
 {
     std::vector<std::string_view> segments;
+    segments.reserve(static_cast<std::size_t>(std::count(path.begin(), path.end(), '/')));
     for (std::size_t at = 1; at <= path.size();) {
         auto const slash = std::min(path.find('/', at), path.size());
         segments.push_back(path.substr(at, slash - at));
@@ -63,6 +64,21 @@ void capture(http_route const& route, std::vector<std::string_view> const& path,
     return route.method.empty() || route.method == method || (method == "HEAD" && route.method == "GET");
 }
 
+// The methods of all routes with that path, as Allow lists them.
+[[nodiscard]] std::string allowed_methods(std::vector<std::unique_ptr<http_route>> const& routes,
+                                          std::vector<std::string_view> const& path)
+{
+    std::string allowed;
+    for (auto const& route : routes) {
+        if (!match(*route, path))
+            continue;
+        auto const listed = route->method.empty() ? std::string{"GET"} : route->method;
+        if (allowed.find(listed) == std::string::npos)
+            allowed += (allowed.empty() ? "" : ", ") + listed + (listed == "GET" ? ", HEAD" : "");
+    }
+    return allowed;
+}
+
 }  // namespace
 
 http_route& http_router::add(std::string_view method, std::string_view pattern)
@@ -105,13 +121,8 @@ http_router::found http_router::find(std::string_view method, std::string_view p
     auto const segments = split(path);
     std::size_t best_score = 0;
     for (auto const& route : routes_) {
-        auto const literal = match(*route, segments);
+        auto const literal = accepts(*route, method) ? match(*route, segments) : std::nullopt;
         if (!literal)
-            continue;
-        auto const listed = route->method.empty() ? std::string{"GET"} : route->method;
-        if (best.allowed.find(listed) == std::string::npos)
-            best.allowed += (best.allowed.empty() ? "" : ", ") + listed + (listed == "GET" ? ", HEAD" : "");
-        if (!accepts(*route, method))
             continue;
         // Among equals, a WebSocket route is for those who ask for one.
         auto const score = 1 + 2 * *literal + (upgrading == (route->websocket != nullptr) ? 1U : 0U);
@@ -122,6 +133,8 @@ http_router::found http_router::find(std::string_view method, std::string_view p
     }
     if (best.route != nullptr)
         capture(*best.route, segments, best.captures);
+    else
+        best.allowed = allowed_methods(routes_, segments);
     return best;
 }
 

@@ -87,7 +87,7 @@ public:
     {
         http_route const* route = nullptr;  // null: 404, or 405 if `allowed` is not empty
         std::vector<http_field> captures;
-        std::string allowed;  // methods of the routes with this path
+        std::string allowed;  // methods of the routes with this path, if there is none for this one
     };
     // `upgrading`: the request asks for a WebSocket; otherwise upgrade routes answer only if there is nothing else.
     [[nodiscard]] found find(std::string_view method, std::string_view path, bool upgrading) const;

@@ -4,6 +4,9 @@
 #include "frontends/net/http_message.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstring>
 
 namespace fulmar::net {
 
@@ -11,21 +14,38 @@ namespace {
 
 constexpr http_fault bad(char const* why) noexcept { return {400, why}; }
 
-[[nodiscard]] bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
+// Function objects, so that algorithms have them inline: they see every byte of a head.
+constexpr auto is_digit = [](char c) noexcept { return c >= '0' && c <= '9'; };
 
-[[nodiscard]] bool is_alpha(char c) noexcept { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+constexpr auto is_alpha = [](char c) noexcept { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
 
-[[nodiscard]] bool is_token_char(char c) noexcept
-{
-    return is_digit(c) || is_alpha(c) || std::string_view{"!#$%&'*+-.^_`|~"}.find(c) != std::string_view::npos;
-}
+constexpr std::array<bool, 256> token_chars = [] {
+    std::array<bool, 256> table{};
+    for (unsigned c = 0; c < table.size(); ++c) {
+        auto const text = static_cast<char>(c);
+        table[c] = is_digit(text) || is_alpha(text) ||
+                   std::string_view{"!#$%&'*+-.^_`|~"}.find(text) != std::string_view::npos;
+    }
+    return table;
+}();
+
+constexpr auto is_token_char = [](char c) noexcept { return token_chars[static_cast<unsigned char>(c)]; };
 
 [[nodiscard]] bool is_token(std::string_view text) noexcept
 {
     return !text.empty() && std::all_of(text.begin(), text.end(), is_token_char);
 }
 
-[[nodiscard]] bool is_visible(char c) noexcept { return c > 0x20 && c < 0x7F; }
+constexpr auto is_visible = [](char c) noexcept { return c > 0x20 && c < 0x7F; };
+
+// Eight bytes at once: is one of them a control character up to CR, as NUL, CR and LF are?
+[[nodiscard]] bool control_in_word(char const* at) noexcept
+{
+    constexpr std::uint64_t every = 0x0101010101010101ULL;
+    std::uint64_t word = 0;
+    std::memcpy(&word, at, sizeof word);
+    return ((word - every * ('\r' + 1)) & ~word & (every * 0x80)) != 0;
+}
 
 [[nodiscard]] std::string_view trimmed(std::string_view text) noexcept
 {
@@ -166,6 +186,9 @@ std::size_t head_scanner::scan(std::span<char const> in, std::size_t bytes_max) 
 {
     auto const end = std::min(in.size(), bytes_max);
     for (; scanned_ < end; ++scanned_) {
+        while (scanned_ > 0 && in[scanned_ - 1] != '\r' && end - scanned_ > sizeof(std::uint64_t) &&
+               !control_in_word(in.data() + scanned_))
+            scanned_ += sizeof(std::uint64_t);
         auto const c = in[scanned_];
         auto const after_cr = scanned_ > 0 && in[scanned_ - 1] == '\r';
         if (after_cr != (c == '\n') || c == '\0') {

@@ -92,6 +92,7 @@ private:
     http_settings const& settings_;
     head_scanner scanner_;
     std::unique_ptr<incoming> incoming_;
+    std::unique_ptr<peer const> from_;  // whom requests are from, once there was one: the address in words takes long
     std::weak_ptr<http_exchange> exchange_;
     phase phase_ = phase::idle;
     bool keep_alive_ = true;
@@ -177,9 +178,13 @@ http_fault http_connection::parse_head(std::span<char const> head)
     request.method = text(message.method_string());
     request.target = text(message.target());
     request.version_1_1 = message.version() == 11;
+    constexpr std::size_t usual_fields = 8;
+    request.headers.reserve(usual_fields);
     for (auto const& field : message)
         request.headers.push_back({text(field.name_string()), text(field.value())});
-    request.from = wire_.remote();
+    if (from_ == nullptr)
+        from_ = std::make_unique<peer>(wire_.remote());
+    request.from = *from_;
     request.home = &wire_.home();
     http_target target;
     if (auto const fault = read_target(request.target, target))

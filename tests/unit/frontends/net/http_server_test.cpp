@@ -291,6 +291,19 @@ TEST_F(http_server, heads_with_more_than_one_reading_are_refused)  // C5
     expect_refused({with_nul, sizeof with_nul - 1}, 400);
 }
 
+TEST_F(http_server, a_byte_that_ends_no_line_is_found_at_every_place_of_a_head)  // C5
+{
+    std::string const value(40, 'v');
+    EXPECT_THAT(answer(get("/hello", "X-Long: " + value + "\r\n")), StartsWith("HTTP/1.1 200 "));
+    for (std::size_t at = 0; at < value.size(); ++at) {
+        for (char const bad : {'\0', '\r', '\n'}) {
+            auto altered = value;
+            altered[at] = bad;
+            expect_refused(get("/hello", "X-Long: " + altered + "\r\n"), 400);
+        }
+    }
+}
+
 TEST_F(http_server, other_versions_are_refused)
 {
     expect_refused("GET /hello HTTP/1.2\r\nHost: x\r\n\r\n", 505);
