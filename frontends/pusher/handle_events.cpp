@@ -6,6 +6,8 @@
 #include "frontends/pusher/event.hpp"
 #include "frontends/pusher/socket_id.hpp"
 
+#include <algorithm>
+
 namespace fulmar::pusher {
 
 namespace {
@@ -65,6 +67,9 @@ void answer_with_attributes(api_request_ptr const& request, std::shared_ptr<gath
 // One item per channel of a single trigger, one per event of a batch; null if nobody asked for anything.
 [[nodiscard]] std::shared_ptr<gathered> asked_for(std::vector<trigger> const& events, bool batch)
 {
+    auto const asks = [](trigger const& event) { return event.info.user_count || event.info.subscription_count; };
+    if (std::ranges::none_of(events, asks))
+        return nullptr;
     auto const all = std::make_shared<gathered>();
     all->batch = batch;
     for (auto const& event : events) {
@@ -85,6 +90,7 @@ void answer_with_attributes(api_request_ptr const& request, std::shared_ptr<gath
 {
     auto& home = request.here().home();
     std::vector<broker::message_ptr> messages;
+    messages.reserve(events.size());
     for (auto const& event : events) {
         broker::message_fields fields;
         fields.app = request.app().id;

@@ -1,6 +1,7 @@
 #include "frontends/pusher/query.hpp"
 
 #include <algorithm>
+#include <list>
 
 namespace fulmar::pusher {
 
@@ -17,6 +18,10 @@ namespace {
 
 [[nodiscard]] bool unescape(std::string_view text, std::string& out)
 {
+    if (std::ranges::none_of(text, [](char c) { return c == '%' || c == '+'; })) {
+        out = text;
+        return true;
+    }
     out.reserve(text.size());
     for (std::size_t i = 0; i < text.size(); ++i) {
         if (text[i] == '+') {
@@ -58,6 +63,8 @@ void lower(std::string& text)
 std::optional<query> query::parse(std::string_view text, bool decode)
 {
     query found;
+    auto const parts = static_cast<std::size_t>(std::ranges::count(text, '&')) + 1;
+    found.parameters_.reserve(std::min(parts, query_parameters_max));
     while (!text.empty()) {
         auto const end = std::min(text.find('&'), text.size());
         auto const part = text.substr(0, end);
@@ -112,22 +119,26 @@ std::string query::canonical(bool join_lists) const
     struct item
     {
         std::string_view name;
-        std::string value;
+        std::string_view value;
     };
     std::vector<item> items;
+    std::list<std::string> joined;
+    std::size_t bytes = 0;
     items.reserve(parameters_.size());
     for (auto const& parameter : parameters_) {
         if (parameter.name == "auth_signature")
             continue;
         auto const list = join_lists ? list_name(parameter.name) : std::string_view{};
         auto const same = list.empty() ? items.end() : std::ranges::find(items, list, &item::name);
+        bytes += parameter.name.size() + parameter.value.size() + 2;
         if (same != items.end())
-            same->value.append(",").append(parameter.value);
+            same->value = joined.emplace_back(std::string{same->value} + "," + parameter.value);
         else
             items.push_back({list.empty() ? std::string_view{parameter.name} : list, parameter.value});
     }
     std::ranges::stable_sort(items, {}, &item::name);
     std::string text;
+    text.reserve(bytes);
     for (auto const& each : items)
         text.append(text.empty() ? "" : "&").append(each.name).append("=").append(each.value);
     return text;

@@ -5,6 +5,7 @@
 #include <openssl/evp.h>
 #include <array>
 #include <charconv>
+#include <memory>
 #include <optional>
 
 namespace fulmar::pusher {
@@ -108,9 +109,13 @@ private:
 std::string md5_hex(std::string_view bytes)
 {
     static EVP_MD const* const md5 = EVP_MD_fetch(nullptr, "MD5", nullptr);  // kept for the life of the process
+    thread_local std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> const context{EVP_MD_CTX_new(),
+                                                                                       &EVP_MD_CTX_free};
     std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
     unsigned size = 0;
-    if (md5 == nullptr || EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, md5, nullptr) != 1)
+    if (md5 == nullptr || context == nullptr || EVP_DigestInit_ex2(context.get(), md5, nullptr) != 1 ||
+        EVP_DigestUpdate(context.get(), bytes.data(), bytes.size()) != 1 ||
+        EVP_DigestFinal_ex(context.get(), digest.data(), &size) != 1)
         return {};
     std::string text;
     text.reserve(std::size_t{size} * 2);

@@ -45,6 +45,22 @@ TEST(channel_auth, signatures_are_those_of_the_documentation)
               "4708d583dada6a56435fb8bc611c77c359a31eebde13337c16ab43aa6de336ba");
 }
 
+TEST(channel_auth, a_signature_does_not_depend_on_what_was_signed_before)
+{
+    auto const first = sign("s1", "one");
+    auto const other = sign("s2", "one");
+    EXPECT_NE(first, other);
+    EXPECT_EQ(first.size(), 64U);
+    for (auto i = 0; i < 3; ++i) {
+        EXPECT_EQ(sign("s1", "one"), first);
+        EXPECT_EQ(sign("s1", "one"), first);
+        EXPECT_NE(sign("s1", "two"), first);
+        EXPECT_EQ(sign("s2", "one"), other);
+        EXPECT_NE(sign("", "one"), first);
+        EXPECT_EQ(sign("", ""), "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
+    }
+}
+
 TEST(channel_auth, any_key_of_the_app_signs_and_no_other)
 {
     broker::app app;
