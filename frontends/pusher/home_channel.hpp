@@ -21,6 +21,10 @@ struct presence_member
     std::uint32_t connections = 0;
     std::string id_json;
     std::string info_json;  // empty: none
+    // What a greeting has of the member, escaped when the member came: encoding all of them anew for everybody who comes
+    // would cost as much as the square of their number.
+    std::string in_ids;
+    std::string in_hash;
 };
 
 struct shard_count
@@ -67,6 +71,8 @@ private:
 
     home_channels& owner_;
 };
+
+[[nodiscard]] presence_member make_member(std::string_view user_id, std::string id_json, std::string info_json);
 
 // The whole subscription_succeeded of a presence channel with these members.
 [[nodiscard]] std::string presence_greeting(home_channel const& channel);

@@ -74,8 +74,9 @@ home_channels::entry_outcome home_channels::enter(broker::shard_id from, broker:
                 drop_if_unused(channel);
                 return {"the presence channel has as many members as it may have", {}, {}};
             }
-            place =
-                channel.members->emplace(member->user_id, presence_member{0, member->id_json, member->info_json}).first;
+            place = channel.members
+                        ->emplace(member->user_id, make_member(member->user_id, member->id_json, member->info_json))
+                        .first;
             channel.greeting.reset();
             broadcast(channel, member_added(channel, place->second));  // the newcomer is not among the receivers yet
         }
