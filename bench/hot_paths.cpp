@@ -4,6 +4,8 @@
 //   fulmar_hot_paths <path> <times>
 //
 // Counting two runs of different length and dividing the difference leaves nothing of the preparation in the figure.
+#include "bench/hot_paths.hpp"
+
 #include "broker/mail.hpp"
 #include "broker/topic.hpp"
 #include "broker/topic_tree.hpp"
@@ -19,15 +21,9 @@
 namespace {
 
 using namespace fulmar;
+using bench::keep;
 
 constexpr std::string_view topic = "plant/7/line/3/sensor/temperature";
-
-// The compiler must believe that somebody looks at it.
-template <class Value>
-void keep(Value const& value)
-{
-    asm volatile("" : : "r,m"(value) : "memory");
-}
 
 broker::message_ptr make_message()
 {
@@ -156,6 +152,10 @@ constexpr path paths[] = {
     {"topic_tree_match_exact", match_exact},
     {"topic_tree_match_10_percent_wildcards", match_wildcards},
     {"mailbox_message_in_turn_of_100", mail},
+    {"http_head_check", bench::check_http_head},
+    {"http_response_head", bench::write_http_head},
+    {"pusher_verify_signature", bench::verify_pusher_request},
+    {"pusher_greeting_per_member", bench::greet_presence_member},
 };
 
 }  // namespace
