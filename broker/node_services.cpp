@@ -157,6 +157,7 @@ void node::listen(std::string const& name, broker::listener_settings const& wher
     for (std::size_t i = 0; i < opened; ++i) {
         auto& front = fronts_[i % fronts_.size()];
         auto made = std::make_unique<net::listener>(*front.connections, what);
+        options.first = i == 0;
         if (auto const error = made->open(options))
             fail(exit_code::listen, "listeners." + name + ": cannot listen on " + where.address + ":" +
                                         std::to_string(options.port) + ": " + error.message());

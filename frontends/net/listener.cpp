@@ -47,6 +47,35 @@ socklen_t to_native(ip_address const& ip, std::uint16_t port, sockaddr_storage& 
 
 void set(int fd, int level, int option, int value) noexcept { ::setsockopt(fd, level, option, &value, sizeof value); }
 
+broker::error_code bind_to(int fd, ip_address const& ip, std::uint16_t port)
+{
+    set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (!ip.is_v4()) {
+        set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+    }
+    sockaddr_storage native{};
+    auto const size = to_native(ip, port, native);
+    return ::bind(fd, reinterpret_cast<sockaddr const*>(&native), size) != 0 ? system_error() : broker::error_code{};
+}
+
+int stream_socket(ip_address const& ip) noexcept
+{
+    return ::socket(ip.is_v4() ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+
+// A second broker of the same user would be let onto a shared port and take half of the clients without a word. A socket
+// that does not share is refused.
+broker::error_code check_free(ip_address const& ip, std::uint16_t port)
+{
+    auto const fd = stream_socket(ip);
+    if (fd < 0) {
+        return system_error();
+    }
+    auto const error = bind_to(fd, ip, port);
+    ::close(fd);
+    return error;
+}
+
 }  // namespace
 
 listener::listener(shard_frontend& home, std::shared_ptr<service const> what) : home_(home), what_(std::move(what)) {}
@@ -59,7 +88,12 @@ broker::error_code listener::open(listen_options const& options)
     if (!ip) {
         return boost::system::errc::make_error_code(boost::system::errc::invalid_argument);
     }
-    fd_ = ::socket(ip->is_v4() ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (options.first && options.port != 0) {
+        if (auto const taken = check_free(*ip, options.port)) {
+            return taken;
+        }
+    }
+    fd_ = stream_socket(*ip);
     if (fd_ < 0) {
         return system_error();
     }
@@ -77,20 +111,18 @@ broker::error_code listener::open(listen_options const& options)
 
 broker::error_code listener::bind_and_listen(ip_address const& ip, listen_options const& options)
 {
-    set(fd_, SOL_SOCKET, SO_REUSEADDR, 1);
     if (options.share_port) {
         set(fd_, SOL_SOCKET, SO_REUSEPORT, 1);
     }
-    if (!ip.is_v4()) {
-        set(fd_, IPPROTO_IPV6, IPV6_V6ONLY, 0);
-    }
     set(fd_, IPPROTO_TCP, TCP_NODELAY, 1);  // accepted sockets inherit it
-    sockaddr_storage native{};
-    auto size = to_native(ip, options.port, native);
-    if (::bind(fd_, reinterpret_cast<sockaddr const*>(&native), size) != 0 || ::listen(fd_, options.backlog) != 0) {
+    if (auto const error = bind_to(fd_, ip, options.port)) {
+        return error;
+    }
+    if (::listen(fd_, options.backlog) != 0) {
         return system_error();
     }
-    size = sizeof native;
+    sockaddr_storage native{};
+    socklen_t size = sizeof native;
     if (::getsockname(fd_, reinterpret_cast<sockaddr*>(&native), &size) != 0) {
         return system_error();
     }

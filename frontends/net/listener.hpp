@@ -35,6 +35,7 @@ struct listen_options
     std::uint16_t port = 0;             // 0: any free one; the other shards then use local_port() of the first
     int backlog = 4096;
     bool share_port = true;
+    bool first = true;  // on this port: fails if anybody listens there already, be it another of these
 };
 
 class listener final : private poll_target, private timer_node

@@ -78,6 +78,10 @@ class Broker:
         self._wanted_ports = {"mqtt": free_port(), "http": free_port(), "admin": free_port()}
         self.starts = 0
 
+    def take_port(self, name, other):
+        """Wants the port that `other` has at the next start."""
+        self._wanted_ports[name] = other.ports[name]
+
     # -- life ------------------------------------------------------------------------------------
 
     def command(self):

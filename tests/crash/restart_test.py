@@ -67,6 +67,19 @@ class Drain(unittest.TestCase):
             self.assertEqual([reader.take().payload for _ in range(50)], [b"m%d" % n for n in range(50)])
 
 
+class Ports(unittest.TestCase):
+    def test_a_second_broker_is_refused_the_ports_of_the_first(self):
+        for name in ("mqtt", "http", "admin"):
+            with self.subTest(name), Broker() as first, Broker() as second:
+                second.terminate()
+                second.take_port(name, first)
+                second.launch()
+                self.assertEqual(second.wait_exit(), 4)
+                self.assertIn("cannot listen on 127.0.0.1:%d" % first.ports[name], second.log_text())
+                with Peer(first.mqtt) as peer:
+                    peer.connect()
+
+
 class Retained(unittest.TestCase):
     def test_retained_messages_survive_kill_9_with_their_properties(self):
         with Broker() as broker:

@@ -76,6 +76,10 @@ TEST_F(listener_test, several_shards_share_a_port_and_others_cannot_take_it)
     auto const first = open();
     listen_options again;
     again.port = first->local_port();
+    auto const stranger = open(again);
+    EXPECT_EQ(error, boost::system::errc::address_in_use) << "as the first on this port";
+    EXPECT_FALSE(stranger->listening());
+    again.first = false;
     auto const second = open(again);
     EXPECT_FALSE(error) << error.message();
     EXPECT_EQ(second->local_port(), first->local_port());
