@@ -15,6 +15,10 @@
 namespace fulmar::broker {
 namespace {
 
+// These are no settings: the file itself, and what the client commands read (frontends/cli/target.hpp).
+constexpr std::string_view client_variables[] = {"FULMAR_CONFIG", "FULMAR_URL",    "FULMAR_KEY",  "FULMAR_SECRET",
+                                                 "FULMAR_TOKEN",  "FULMAR_CACERT", "FULMAR_ADMIN"};
+
 std::vector<std::string_view> all_keys()
 {
     std::vector<std::string_view> keys{"apps", "history"};
@@ -48,7 +52,7 @@ public:
                 std::ranges::find_if(rows, [&](setting_row const& r) { return r.environment_name() == name; });
             if (row != rows.end())
                 assign(row->key, text_value{variable.second}, "environment " + name);
-            else if (name != "FULMAR_CONFIG")
+            else if (std::ranges::find(client_variables, name) == std::end(client_variables))
                 unknown_variable(name);
         }
     }

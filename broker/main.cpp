@@ -6,6 +6,7 @@
 #include "broker/server.hpp"
 #include "frontends/auth/password_file.hpp"
 #include "frontends/auth/password_prompt.hpp"
+#include "frontends/cli/commands.hpp"
 #include "storage/inspection.hpp"
 
 #include <cstdio>
@@ -34,11 +35,16 @@ constexpr char const* help_footer = R"(Examples:
   fulmar user add alice --password-file users    asks for the password
   fulmar store check --data-dir ./fulmar-data    with the broker stopped
   fulmar doctor --config fulmar.toml             is this machine set up for it?
+  fulmar sub -v 'hello/#'                        prints what is published; docs/cli.md has all client commands
+  fulmar pub hello/world 'It works'
+  fulmar token mint --config fulmar.toml --sub ann --subscribe 'news/#'
+  fulmar top                                     what this broker is doing now
   fulmar bench fanout --pid $(pidof fulmar)      measures this broker, or another one, and checks every delivery
 
 Settings: defaults, then the file, then the environment, then flags; the last one decides.
 Signals:  SIGTERM, SIGINT drain and stop. SIGHUP reads password and ACL files, certificates and the log level again.
-Exit codes: 0 success, 1 failure, 2 command line, 3 configuration, 4 address or port unusable, 5 store unusable.)";
+Exit codes: 0 success, 1 failure, 2 command line, 3 configuration, 4 address or port unusable, 5 store unusable,
+            6 no broker answers, 7 credentials or permissions.)";
 
 constexpr int code(exit_code c) { return static_cast<int>(c); }
 
@@ -339,6 +345,15 @@ void add_doctor_command(CLI::App& app, command_line& line)
     command.callback([&line] { line.result = run_doctor(line.configured, line.json); });
 }
 
+bool read_jwt_settings(std::string const& file, broker::jwt_settings& out)
+{
+    config_arguments arguments;
+    arguments.file = file;
+    auto const loaded = load(arguments);
+    out = loaded.values.jwt;
+    return loaded.usable();
+}
+
 int run(int argc, char** argv)
 {
     if (argc >= 2 && std::string_view{argv[1]} == "bench")  // has a command line of its own
@@ -354,6 +369,7 @@ int run(int argc, char** argv)
     add_user_commands(app, line);
     add_store_commands(app, line);
     add_doctor_command(app, line);
+    cli::add_commands(app, read_jwt_settings, line.result);
     app.add_subcommand("bench", "Measure a broker; see fulmar bench --help");
     app.add_subcommand("version", "Print the version")->callback([] { std::printf("fulmar %s\n", FULMAR_VERSION); });
     try {

@@ -30,6 +30,7 @@ MAY_INCLUDE = {
     "cluster": ("cluster/", "broker/", "cluster.pb.h"),
     "frontends/net": ("frontends/net/", "broker/"),
     "frontends/auth": ("frontends/auth/", "broker/"),
+    "frontends/cli": ("frontends/cli/", "frontends/auth/", "frontends/net/", "broker/"),
     "frontends/*": ("frontends/net/", "broker/"),  # and the folder itself
 }
 NEVER = {
@@ -38,6 +39,7 @@ NEVER = {
     "cluster": ("boost/beast", "rocksdb/"),
     "frontends/net": ("rocksdb/", "nats", "google/protobuf"),
     "frontends/auth": ("boost/beast", "rocksdb/", "nats", "google/protobuf"),
+    "frontends/cli": ("rocksdb/", "nats", "google/protobuf"),
     "frontends/*": ("rocksdb/", "nats"),
 }
 BENCH_COMMAND = ("broker/main.cpp", "bench/load/run.hpp")  # `fulmar bench`

@@ -1,0 +1,2 @@
+// The compiled part of Asio's TLS streams (BOOST_ASIO_SEPARATE_COMPILATION).
+#include <boost/asio/ssl/impl/src.hpp>
