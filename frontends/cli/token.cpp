@@ -170,12 +170,11 @@ void print_words(output& out, json::object const& header, json::object const& cl
         row("publishes", "nothing");
     if (!claims.contains("subscribe"))
         row("reads", "nothing");
-    for (auto const& [name, value] : claims)
-        if (std::none_of(std::begin(meanings), std::end(meanings), [&](meaning const& m) {
-                return m.claim == std::string_view{name.data(), name.size()};
-            }))
-            row("claim " + printable_line({name.data(), name.size()}),
-                words_of(value) + " (means nothing to a broker)");
+    for (auto const& claim : claims) {
+        std::string_view const name{claim.key().data(), claim.key().size()};
+        if (std::none_of(std::begin(meanings), std::end(meanings), [&](meaning const& m) { return m.claim == name; }))
+            row("claim " + printable_line(name), words_of(claim.value()) + " (means nothing to a broker)");
+    }
 }
 
 }  // namespace
