@@ -246,7 +246,7 @@ void router::on_committed(std::vector<logged_message> const& batch)
         for (auto const& to : plan.durable) {
             if (!to.match.no_local || item.message->publisher == 0 ||
                 item.message->publisher != to.who->publisher_hash())
-                static_cast<session*>(to.who)->deliver_logged(item, to.match);
+                to.who->deliver_logged(item, to.match);
         }
         for (auto const& interest : plan.shared) {
             auto const group =

@@ -144,7 +144,7 @@ public:
     [[nodiscard]] std::uint64_t publisher_hash() const noexcept final;
     void on_published(std::uint64_t token, publish_outcome const& outcome) final;
     // A message of the session's queue, from the committed stream.
-    void deliver_logged(logged_message const& item, matched_subscription const& match);
+    void deliver_logged(logged_message const& item, matched_subscription const& match) final;
     // A message of a shared subscription; false: not connected, give it to somebody else.
     [[nodiscard]] bool deliver_shared(logged_message const& item, matched_subscription const& match,
                                       group_ticket const& ticket);

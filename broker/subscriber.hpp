@@ -72,6 +72,9 @@ public:
     // One message of a topic that keeps a history, after its commit: for history_use::each, and for who follows_history.
     virtual void deliver_history(logged_message const&) {}
 
+    // One message of QoS >= 1, after its commit and in the order of the log, to whoever subscribed durably.
+    virtual void deliver_logged(logged_message const&, matched_subscription const&) {}
+
     // Read permission for this very topic: deny rules narrower than a granted filter [checked at delivery].
     [[nodiscard]] virtual bool may_receive(std::string_view topic) const = 0;
 
