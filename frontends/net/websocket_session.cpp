@@ -293,6 +293,12 @@ void websocket_session::on_drained()
         inner_->on_drained();
 }
 
+void websocket_session::on_frames_dropped()
+{
+    if (phase_ == phase::open)
+        inner_->on_frames_dropped();
+}
+
 void websocket_session::on_closed(bool clean)
 {
     phase_ = phase::closed;

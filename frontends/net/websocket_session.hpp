@@ -74,6 +74,7 @@ public:
     [[nodiscard]] std::size_t on_bytes(std::span<char const> in) override;
     void on_deadline() override;
     void on_drained() override;
+    void on_frames_dropped() override;
     void on_closed(bool clean) override;
 
 private:
