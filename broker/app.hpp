@@ -78,7 +78,7 @@ struct app_limits
     [[nodiscard]] std::size_t encrypted_event_bytes() const noexcept { return std::size_t{event_bytes} * 4 / 3 + 256; }
 };
 
-// Durable sessions of Pusher connections: reserved, nothing reads this but the configuration.
+// Durable sessions of Pusher connections (frontends/pusher/home_sessions.hpp).
 struct app_session_settings
 {
     bool enabled = false;
@@ -86,6 +86,8 @@ struct app_session_settings
     std::chrono::milliseconds expiry = std::chrono::hours{24};
     std::uint64_t messages_max = 10'000;  // waiting for one session; older ones are skipped and the client is told
     std::uint64_t bytes_max = 16 * 1024 * 1024;
+    std::uint32_t sessions_max = 100'000;                                    // of the app, connected or not
+    std::chrono::milliseconds resubscribe_within = std::chrono::minutes{2};  // a channel not asked for again is dropped
 };
 
 // What terminate_connections does to a connection.

@@ -62,15 +62,18 @@ app_row const rows[] = {
      "How long a cache channel remembers its last event"},
 
     {"sessions.enabled", FULMAR_APP_FIELD(sessions.enabled), plain, 0, 0,
-     "Reserved, without effect: durable sessions of Pusher connections (`wsPath: '/session/<id>'`) are not built"},
+     "Durable sessions: a connection with `wsPath: '/session/<id>'` gets the events that it missed when it comes back"},
     {"sessions.signed_ids", FULMAR_APP_FIELD(sessions.signed_ids), plain, 0, 0,
-     "Reserved: accept only session ids that are signed with a secret of the app"},
+     "Accept only session ids that are signed with a secret of the app (`fulmar session-token`)"},
     {"sessions.expiry", FULMAR_APP_FIELD(sessions.expiry), seconds, 1000, 366 * 24 * hour_ms,
-     "Reserved: how long a session waits for its connection to come back"},
+     "How long a session waits for its connection to come back"},
     {"sessions.messages_max", FULMAR_APP_FIELD(sessions.messages_max), plain, 1, 10'000'000,
-     "Reserved: events that wait for one session"},
-    {"sessions.bytes_max", FULMAR_APP_FIELD(sessions.bytes_max), bytes, 1 * KiB, 1 * GiB,
-     "Reserved: bytes that wait for one session"},
+     "Events that a session gets of one channel when it comes back; older ones are a gap"},
+    {"sessions.bytes_max", FULMAR_APP_FIELD(sessions.bytes_max), bytes, 1 * KiB, 1 * GiB, "The same in bytes"},
+    {"sessions.sessions_max", FULMAR_APP_FIELD(sessions.sessions_max), plain, 1, 10'000'000,
+     "Sessions of the app, connected or not; further connections have none and are told so"},
+    {"sessions.resubscribe_within", FULMAR_APP_FIELD(sessions.resubscribe_within), seconds, 1000, 24 * hour_ms,
+     "A channel that the connection has not subscribed to again by then is dropped from its session"},
 };
 
 }  // namespace

@@ -263,10 +263,6 @@ private:
             if (hook.url.empty() || hook.kinds == 0)
                 problem(to.webhook_places[i], "this webhook is incomplete", "give it url and events");
         }
-        if (app.sessions.enabled)
-            c_.warnings.push_back(
-                {place, "app '" + app.name + "': sessions.enabled has no effect",
-                 "durable sessions of Pusher connections are not built; missed events are not replayed"});
         for (auto const& origin : app.allowed_origins) {
             if (origin != "*" && origin.find("://") == std::string::npos)
                 problem(place, "app '" + app.name + "': '" + origin + "' is not an origin",

@@ -122,6 +122,8 @@ void node::restore()
         shard_of(static_cast<std::uint64_t>(group.group)).sessions().restore_group(std::move(group));
     };
     sink.session = [&](broker::recovered_session&& stored) {
+        if (pusher_->owns(stored.record))
+            return pusher_->restore(std::move(stored));
         auto const key = broker::make_key(stored.record.app, stored.record.client_id);
         shard_of(broker::stable_hash(key)).sessions().restore(std::move(stored));
     };

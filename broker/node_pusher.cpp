@@ -6,6 +6,7 @@
 #include "frontends/admin/metric_writer.hpp"
 #include "frontends/pusher/api.hpp"
 #include "frontends/pusher/frontend.hpp"
+#include "frontends/pusher/home_sessions.hpp"
 #include "frontends/pusher/http_fallback.hpp"
 #include "frontends/pusher/webhooks.hpp"
 
@@ -71,6 +72,13 @@ void pusher_services::restore(broker::put_outbox_op&& row)
         return parts_->sockets->channels().home_of(app, channel);
     });
 }
+
+void pusher_services::restore(broker::recovered_session&& stored)
+{
+    parts_->sockets->channels().restore(std::move(stored));
+}
+
+bool pusher_services::owns(broker::session_record const& record) const { return pusher::is_session_record(record); }
 
 void pusher_services::add_routes(net::http_router& routes)
 {
@@ -151,6 +159,18 @@ constexpr connection_row connection_rows[] = {
      &pusher::pusher_metrics::unauthorized_closed, false},
     {"fulmar_pusher_terminated_total", "Connections closed by terminate_connections",
      &pusher::pusher_metrics::terminated, false},
+    {"fulmar_pusher_sessions", "Durable sessions of Pusher connections, connected or away",
+     &pusher::pusher_metrics::sessions, true},
+    {"fulmar_pusher_sessions_refused_total", "Connections without the session they asked for: the app has too many",
+     &pusher::pusher_metrics::sessions_refused, false},
+    {"fulmar_pusher_sessions_taken_over_total", "Sessions that another connection took over",
+     &pusher::pusher_metrics::sessions_taken_over, false},
+    {"fulmar_pusher_sessions_expired_total", "Sessions whose connection did not come back in time",
+     &pusher::pusher_metrics::sessions_expired, false},
+    {"fulmar_pusher_session_gaps_total", "Channels of which a session could not get everything that it missed",
+     &pusher::pusher_metrics::session_gaps, false},
+    {"fulmar_pusher_events_replayed_total", "Events read from the log for sessions",
+     &pusher::pusher_metrics::events_replayed, false},
     {"fulmar_pusher_cached_dropped_total", "Last events of cache channels forgotten because of the limits",
      &pusher::pusher_metrics::cached_dropped, false},
     {"fulmar_pusher_http_sessions", "Pusher connections over HTTP open now", &pusher::pusher_metrics::http_sessions,

@@ -36,7 +36,10 @@ public:
     pusher_services(pusher_services const&) = delete;
     pusher_services& operator=(pusher_services const&) = delete;
 
-    void restore(broker::put_outbox_op&& row);  // while the store is recovered
+    // While the store is recovered.
+    void restore(broker::put_outbox_op&& row);
+    void restore(broker::recovered_session&& stored);
+    [[nodiscard]] bool owns(broker::session_record const& record) const;
     void add_routes(net::http_router& routes);
     void start();  // before the shards run
     // Closing for good: connections end with 4200, spread over a window that grows with their number.

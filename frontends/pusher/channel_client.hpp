@@ -17,6 +17,7 @@
 
 namespace fulmar::pusher {
 
+class follower;
 class local_channel;
 
 // How a wish to subscribe ended.
@@ -27,6 +28,7 @@ struct subscribe_outcome
     std::uint32_t place = 0;                      // the client's place there
     std::shared_ptr<std::string const> greeting;  // presence: the whole subscription_succeeded; null: an empty one
     broker::message_ptr cached;                   // cache channels: the last event; null: none
+    std::shared_ptr<follower> follows;            // with a session: instead of a place; null: without one
 };
 
 class channel_client
@@ -39,6 +41,19 @@ public:
     // Everything that is or will be in `run` until the end of this turn. `events_only`: what a slow client may lose; else
     // it has to be closed if it loses any of it, because it would have a wrong picture of the channel.
     virtual void take_frames(broker::frame_run const& run, bool events_only) = 0;
+
+    // --- of a connection with a session (follower.hpp) ---
+    // The same for logged events: nothing of them may be lost.
+    virtual void take_logged(broker::frame_run const& run) = 0;
+    virtual void take_text(std::string_view event) = 0;
+    // Too much waits for the socket: what can be read later should be.
+    [[nodiscard]] virtual bool crowded() const = 0;
+    // What it had missed in a channel is sent.
+    virtual void on_caught_up() = 0;
+    // Something that it should have had cannot be read: it has to come back to be told so.
+    virtual void on_lost() = 0;
+    // Another connection uses its session.
+    virtual void on_taken_over() = 0;
 
     // Does it still wait for subscription number `token`? on_subscribed is only called if so.
     [[nodiscard]] virtual bool waits_for(std::uint32_t token) const noexcept = 0;

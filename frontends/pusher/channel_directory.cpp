@@ -5,6 +5,7 @@
 #include "frontends/pusher/channel_name.hpp"
 #include "frontends/pusher/channel_shard.hpp"
 #include "frontends/pusher/home_channels.hpp"
+#include "frontends/pusher/home_sessions.hpp"
 #include "frontends/pusher/home_users.hpp"
 
 #include <algorithm>
@@ -38,6 +39,12 @@ void channel_directory::run_at(broker::shard& here, broker::shard_id to, std::fu
         return task(*shards_[to]);
     here.send(
         to, [this, task = std::move(task)](broker::shard& there) { task(at(there)); }, bytes);
+}
+
+void channel_directory::restore(broker::recovered_session&& stored)
+{
+    auto const home = home_of(stored.record.app, session_id_in(stored.record));
+    shards_[home]->sessions().restore(std::move(stored));
 }
 
 namespace {

@@ -17,6 +17,7 @@
 #include "broker/message.hpp"
 #include "broker/presence_directory.hpp"
 #include "frontends/pusher/channel_events.hpp"
+#include "frontends/pusher/connection_counts.hpp"
 #include "frontends/pusher/pusher_metrics.hpp"
 #include "frontends/pusher/socket_id.hpp"
 
@@ -29,6 +30,7 @@
 namespace fulmar::broker {
 class shard;
 struct node_context;
+struct recovered_session;
 }  // namespace fulmar::broker
 
 namespace fulmar::pusher {
@@ -81,11 +83,15 @@ public:
     void run_at(broker::shard& here, broker::shard_id to, std::function<void(channel_shard&)> task,
                 std::size_t bytes = 0);
     [[nodiscard]] channel_events& events() noexcept { return events_; }
+    [[nodiscard]] connection_counts& session_counts() noexcept { return session_counts_; }
+    // A session that was stored, before the shards run.
+    void restore(broker::recovered_session&& stored);
     [[nodiscard]] std::size_t shard_count() const noexcept { return shards_.size(); }
     [[nodiscard]] pusher_metrics const& metrics(std::size_t shard) const noexcept;  // any thread
 
 private:
     channel_events& events_;
+    connection_counts session_counts_;
     std::vector<std::unique_ptr<channel_shard>> shards_;
 };
 

@@ -2,6 +2,7 @@
 
 #include "broker/router.hpp"
 #include "frontends/pusher/home_channels.hpp"
+#include "frontends/pusher/home_sessions.hpp"
 #include "frontends/pusher/home_users.hpp"
 
 #include <openssl/rand.h>
@@ -32,6 +33,7 @@ struct channel_shard::answer
     std::string_view refused;
     std::shared_ptr<std::string const> greeting;
     broker::message_ptr cached;
+    std::shared_ptr<follower> follows;
 };
 
 channel_shard::channel_shard(channel_directory& all, broker::shard& home, broker::apps_in_force const& apps)
@@ -41,7 +43,8 @@ channel_shard::channel_shard(channel_directory& all, broker::shard& home, broker
       alive_(std::make_shared<channel_shard*>(this)),
       timer_(home.io()),
       channels_(std::make_unique<home_channels>(*this)),
-      users_(std::make_unique<home_users>(*this))
+      users_(std::make_unique<home_users>(*this)),
+      sessions_(std::make_unique<home_sessions>(*this))
 {
 }
 
@@ -128,21 +131,53 @@ void channel_shard::subscribe(subscribe_request wanted)
     auto& channel = obtain(wanted.app, wanted.channel);
     channel.begin_pending();
     auto const held = std::make_shared<subscribe_request const>(std::move(wanted));
-    channel.when_ready([this, held, serial = channel.serial()] { ask_home(held, serial); });
+    channel.when_ready([this, held, serial = channel.serial()] {
+        if (held->session.empty())
+            ask_home(held, serial, nullptr);
+        else
+            ask_session(held, serial);
+    });
 }
 
-void channel_shard::ask_home(std::shared_ptr<subscribe_request const> const& wanted, std::uint32_t serial)
+// With a session: what it has of this channel, then what it missed, so that the client can be told how much follows.
+void channel_shard::ask_session(request_ptr const& wanted, std::uint32_t serial)
+{
+    auto& channel = *find_channel(wanted->app, wanted->channel);  // somebody is pending: it is there
+    auto* const client = find(wanted->client);
+    if (client == nullptr || !client->waits_for(wanted->token))
+        return finish(*wanted, serial, {});
+    auto const follows = std::make_shared<follower>(*this, channel.logged(), wanted->client);
+    channel.add(follows);
+    directory_.run_at(
+        home_, directory_.home_of(wanted->app, wanted->session),
+        [&all = directory_, wanted, serial, follows, from = home_.id()](channel_shard& there) {
+            there.sessions().subscribe(
+                wanted->app, wanted->session, wanted->client, wanted->channel,
+                [&all, &there, wanted, serial, follows, from](home_sessions::claim const& claimed) {
+                    all.run_at(there.home(), from, [wanted, serial, follows, claimed](channel_shard& back) {
+                        if (claimed.accepted)
+                            return follows->open(
+                                claimed, [&back, wanted, serial, follows] { back.ask_home(wanted, serial, follows); });
+                        back.let_go(*back.find_channel(wanted->app, wanted->channel), follows);
+                        back.ask_home(wanted, serial, nullptr);
+                    });
+                });
+        },
+        wanted->channel.size());
+}
+
+void channel_shard::ask_home(request_ptr const& wanted, std::uint32_t serial, std::shared_ptr<follower> const& follows)
 {
     auto& channel = *find_channel(wanted->app, wanted->channel);  // somebody is pending: it is there
     if (!wanted->member && !channel.kind().cache)
-        return finish(*wanted, serial, {});
+        return finish(*wanted, serial, {{}, {}, {}, follows});
     directory_.run_at(
         home_, channel.home(),
-        [&all = directory_, wanted, serial, from = home_.id()](channel_shard& there) {
-            there.channels().recall(wanted->app, wanted->channel, [&all, &there, wanted, serial, from] {
+        [&all = directory_, wanted, serial, follows, from = home_.id()](channel_shard& there) {
+            there.channels().recall(wanted->app, wanted->channel, [&all, &there, wanted, serial, follows, from] {
                 auto outcome = there.channels().enter(from, wanted->app, wanted->channel, wanted->member);
-                all.run_at(there.home(), from, [wanted, serial, outcome](channel_shard& back) {
-                    back.finish(*wanted, serial, {outcome.refused, outcome.greeting, outcome.cached});
+                all.run_at(there.home(), from, [wanted, serial, follows, outcome](channel_shard& back) {
+                    back.finish(*wanted, serial, {outcome.refused, outcome.greeting, outcome.cached, follows});
                 });
             });
         },
@@ -156,7 +191,10 @@ void channel_shard::finish(subscribe_request const& wanted, std::uint32_t serial
     auto* const client = find(wanted.client);
     subscribe_outcome outcome;
     outcome.refused = from_home.refused;
-    if (client == nullptr || !client->waits_for(wanted.token)) {
+    auto const waits = client != nullptr && client->waits_for(wanted.token);
+    if (from_home.follows && (!waits || !outcome.refused.empty()))
+        let_go(channel, from_home.follows);
+    if (!waits) {
         if (wanted.member && outcome.refused.empty())
             tell_leave(channel.home(), channel.app(), channel.name(), wanted.member->user_id);
     } else if (!outcome.refused.empty()) {
@@ -166,7 +204,8 @@ void channel_shard::finish(subscribe_request const& wanted, std::uint32_t serial
         outcome.greeting = std::move(from_home.greeting);
         // What passed by here while the home was asked is not older than its answer.
         outcome.cached = channel.passed_by() ? channel.passed_by() : from_home.cached;
-        outcome.place = channel.add(*client);
+        outcome.follows = std::move(from_home.follows);
+        outcome.place = outcome.follows ? outcome.follows->place : channel.add(*client);
         metrics_.subscriptions.add();
         client->on_subscribed(wanted.token, outcome);
         if (!wanted.member)
@@ -176,15 +215,33 @@ void channel_shard::finish(subscribe_request const& wanted, std::uint32_t serial
     drop_if_unused(channel);
 }
 
+void channel_shard::let_go(local_channel& channel, std::shared_ptr<follower> const& follows)
+{
+    if (!follows->ended())
+        channel.remove(*follows);
+}
+
 void channel_shard::unsubscribe(local_channel& where, std::uint32_t place, std::string_view member)
 {
     where.remove(place);
+    tell_gone(where, member);
+    drop_if_unused(where);
+}
+
+void channel_shard::unsubscribe(local_channel& where, follower& who, std::string_view member)
+{
+    where.remove(who);
+    tell_gone(where, member);
+    drop_if_unused(where);
+}
+
+void channel_shard::tell_gone(local_channel const& channel, std::string_view member)
+{
     metrics_.subscriptions.subtract();
     if (member.empty())
-        tell_count(where);
+        tell_count(channel);
     else
-        tell_leave(where.home(), where.app(), where.name(), member);
-    drop_if_unused(where);
+        tell_leave(channel.home(), channel.app(), channel.name(), member);
 }
 
 void channel_shard::tell_count(local_channel const& channel)
@@ -248,7 +305,9 @@ void channel_shard::recycle(std::vector<std::unique_ptr<broker::frame_run>> spen
 
 void channel_shard::tick()
 {
-    if (channels_->tick())
+    auto const channels_left = channels_->tick();
+    auto const sessions_left = sessions_->tick();
+    if (channels_left || sessions_left)
         keep_ticking();
 }
 

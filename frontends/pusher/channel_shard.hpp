@@ -27,6 +27,7 @@
 namespace fulmar::pusher {
 
 class home_channels;
+class home_sessions;
 class home_users;
 
 // A client wants to be subscribed; its permission has been checked.
@@ -37,6 +38,7 @@ struct subscribe_request
     std::string channel;
     std::uint32_t token = 0;                // the client's number for this wish
     std::optional<member_identity> member;  // of presence channels
+    std::string session;                    // empty: the connection has none
 };
 
 class channel_shard final : private broker::turn_end
@@ -54,6 +56,7 @@ public:
     [[nodiscard]] pusher_metrics const& metrics() const noexcept { return metrics_; }  // any thread
     [[nodiscard]] home_channels& channels() noexcept { return *channels_; }            // whose home this is
     [[nodiscard]] home_users& users() noexcept { return *users_; }                     // whose home this is
+    [[nodiscard]] home_sessions& sessions() noexcept { return *sessions_; }            // whose home this is
 
     // --- connections ---------------------------------------------------------------------------------------------
     // Gives a client its name; 0: there is no place left.
@@ -68,6 +71,7 @@ public:
     void subscribe(subscribe_request wanted);
     // Ends a subscription. `member`: the user of a presence channel, else empty.
     void unsubscribe(local_channel& where, std::uint32_t place, std::string_view member);
+    void unsubscribe(local_channel& where, follower& who, std::string_view member);
     [[nodiscard]] local_channel* find_channel(broker::app_id app, std::string_view name) noexcept;
     [[nodiscard]] std::size_t channel_count() const noexcept { return locals_.size(); }
 
@@ -89,8 +93,12 @@ private:
     void recycle(std::vector<std::unique_ptr<broker::frame_run>> spent);
     [[nodiscard]] local_channel& obtain(broker::app_id app, std::string_view name);
     void drop_if_unused(local_channel& channel);
-    void ask_home(std::shared_ptr<subscribe_request const> const& wanted, std::uint32_t serial);
+    using request_ptr = std::shared_ptr<subscribe_request const>;
+    void ask_session(request_ptr const& wanted, std::uint32_t serial);
+    void ask_home(request_ptr const& wanted, std::uint32_t serial, std::shared_ptr<follower> const& follows);
     void finish(subscribe_request const& wanted, std::uint32_t serial, answer&& from_home);
+    void let_go(local_channel& channel, std::shared_ptr<follower> const& follows);
+    void tell_gone(local_channel const& channel, std::string_view member);
     void tell_count(local_channel const& channel);
     void tell_leave(broker::shard_id home, broker::app_id app, std::string const& channel, std::string_view user);
 
@@ -106,6 +114,7 @@ private:
     std::unordered_map<channel_key, std::unique_ptr<local_channel>, channel_key_hash> locals_;
     std::unique_ptr<home_channels> channels_;
     std::unique_ptr<home_users> users_;
+    std::unique_ptr<home_sessions> sessions_;
     std::vector<std::unique_ptr<broker::frame_run>> open_runs_;
     std::vector<std::unique_ptr<broker::frame_run>> idle_runs_;
     std::uint64_t turn_ = 1;

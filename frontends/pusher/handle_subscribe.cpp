@@ -60,6 +60,8 @@ void protocol::on_subscribe(client_command& command)
     wanted.client = id_;
     wanted.app = app_;
     wanted.token = ++tokens_;
+    if (session_)
+        wanted.session = session_->id;
     auto more = std::make_unique<wish>();
     more->channel = command.channel;
     if (wanted.member)
@@ -159,23 +161,23 @@ void protocol::on_subscribed(std::uint32_t token, subscribe_outcome const& outco
     }
     found->where = outcome.where;
     found->place = outcome.place;
-    if (found->more->member.empty())
+    found->more->follows = outcome.follows;
+    if (found->more->member.empty() && !outcome.follows)
         found->more.reset();
     else
         found->more->channel = {};
     auto const kind = outcome.where->kind();
     if (kind.access == channel_access::signed_only || kind.access == channel_access::presence)
         authorize_by_ = 0;
-    if (outcome.greeting)
-        send(*outcome.greeting);
-    else
-        send(channel_event_text("pusher_internal:subscription_succeeded", channel, "{}"));
-    if (!kind.cache)
-        return;
-    std::string event;
-    if (outcome.cached)
-        append_event(event, *outcome.cached);
-    send(outcome.cached ? event : cache_miss(channel));
+    greet(channel, outcome);
+    auto const follows = outcome.follows;
+    auto const first = follows && follows->missed() != 0;
+    if (first)
+        follows->enter();
+    if (kind.cache)
+        send_cached(channel, outcome);
+    if (follows && !first)
+        follows->enter();
 }
 
 void protocol::on_moved(local_channel const& where, std::uint32_t place) noexcept
@@ -191,11 +193,22 @@ void protocol::on_unsubscribe(client_command const& command)
     if (known == nullptr)
         return send_error("No current subscription to channel " + shown(command.channel) +
                           ", or subscription in progress");
-    auto const gone = std::move(*known);
+    auto gone = std::move(*known);
     drop_subscription(*known);
-    if (gone.where != nullptr)  // else whoever brings the outcome finds nobody waiting for it
-        shard_.unsubscribe(*gone.where, gone.place,
-                           gone.more ? std::string_view{gone.more->member} : std::string_view{});
+    forget_in_session(command.channel);
+    leave(gone);
+}
+
+// One that is pending: whoever brings the outcome finds nobody waiting for it.
+void protocol::leave(subscription& one)
+{
+    if (one.where == nullptr)
+        return;
+    auto const member = one.more ? std::string_view{one.more->member} : std::string_view{};
+    if (one.more && one.more->follows)
+        shard_.unsubscribe(*one.where, *one.more->follows, member);
+    else
+        shard_.unsubscribe(*one.where, one.place, member);
 }
 
 }  // namespace fulmar::pusher

@@ -78,6 +78,22 @@ void local_channel::remove(std::uint32_t place)
     last->on_moved(*this, place);
 }
 
+logged_channel& local_channel::logged()
+{
+    if (!logged_)
+        logged_ = std::make_unique<logged_channel>(owner_, app_, name_);
+    return *logged_;
+}
+
+void local_channel::add(std::shared_ptr<follower> const& who) { logged().add(who); }
+
+void local_channel::remove(follower& who)
+{
+    logged_->remove(who);
+    if (logged_->size() == 0)
+        logged_.reset();
+}
+
 broker::frame_run& local_channel::run_for(channel_client const* excluded, bool events_only)
 {
     auto const open = run_ != nullptr && run_turn_ == owner_.turn() && run_excluded_ == excluded &&
@@ -96,6 +112,8 @@ broker::frame_run& local_channel::run_for(channel_client const* excluded, bool e
 
 void local_channel::broadcast(std::string_view text)
 {
+    if (logged_)
+        logged_->broadcast(text);
     if (clients_.empty())
         return;
     auto& run = run_for(nullptr, false);

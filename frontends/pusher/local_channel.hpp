@@ -12,6 +12,7 @@
 
 #include "broker/subscriber.hpp"
 #include "frontends/pusher/channel_name.hpp"
+#include "frontends/pusher/logged_channel.hpp"
 #include "frontends/pusher/socket_id.hpp"
 
 #include <functional>
@@ -35,8 +36,8 @@ public:
     [[nodiscard]] channel_kind kind() const noexcept { return kind_; }
     [[nodiscard]] broker::shard_id home() const noexcept { return home_; }
     [[nodiscard]] std::uint32_t serial() const noexcept { return serial_; }
-    [[nodiscard]] std::size_t size() const noexcept { return clients_.size(); }
-    [[nodiscard]] bool unused() const noexcept { return clients_.empty() && pending_ == 0; }
+    [[nodiscard]] std::size_t size() const noexcept { return clients_.size() + (logged_ ? logged_->entered() : 0); }
+    [[nodiscard]] bool unused() const noexcept { return clients_.empty() && !logged_ && pending_ == 0; }
 
     // Runs `task` when no message that is published afterwards can miss this shard.
     void when_ready(std::function<void()> task);
@@ -49,6 +50,11 @@ public:
 
     [[nodiscard]] std::uint32_t add(channel_client& who);
     void remove(std::uint32_t place);
+
+    // A connection with a session takes part as a follower.
+    void add(std::shared_ptr<follower> const& who);
+    void remove(follower& who);
+    [[nodiscard]] logged_channel& logged();
 
     // Something that the broker itself says to all of them: `text` is one whole event.
     void broadcast(std::string_view text);
@@ -69,6 +75,7 @@ private:
     channel_client const* run_excluded_ = nullptr;
     std::uint64_t run_turn_ = 0;
     std::unique_ptr<std::vector<std::function<void()>>> waiting_;
+    std::unique_ptr<logged_channel> logged_;  // null: nobody here has a session
     broker::message_ptr passed_by_;
     std::string name_;
     broker::app_id app_;

@@ -107,7 +107,7 @@ void protocol::open(net::http_request const& request)
     if (!client.empty() && !plausible_version(client))
         return refuse(close_reason::version_invalid, "Invalid version string format");
     auto const key = request.capture("key");
-    if (key.empty() || !request.capture("rest").empty() || !request.capture("session").empty())
+    if (key.empty() || !request.capture("rest").empty())
         return refuse(close_reason::path_unknown, "Path not found");
     auto const apps = shard_.apps();
     auto const* const app = apps->find_by_key(key).owner;
@@ -117,6 +117,8 @@ void protocol::open(net::http_request const& request)
         return refuse(close_reason::app_disabled, "The app is disabled");
     if (!origin_allowed(request, app->allowed_origins))
         return refuse(close_reason::unauthorized, "This origin may not connect");
+    if (!choose_session(request, *app))
+        return;
     if (shared_.node().draining || shard_.home().congested())
         return refuse(close_reason::over_capacity, "Over capacity");
     app_ = app->id;
@@ -134,6 +136,7 @@ void protocol::open(net::http_request const& request)
     if (app->authorized_connections)
         authorize_by_ = heard_ms_ + app->authorization_timeout.count();
     send(connection_established(to_socket_id(id_), static_cast<unsigned>(shared_.settings().activity_timeout.count())));
+    open_session();
     arm();
 }
 
@@ -158,10 +161,9 @@ void protocol::leave_everything()
     if (!std::exchange(open_, false))
         return;
     for (auto& one : subscriptions_)
-        if (one.where != nullptr)
-            shard_.unsubscribe(*one.where, one.place,
-                               one.more ? std::string_view{one.more->member} : std::string_view{});
+        leave(one);
     subscriptions_.clear();
+    close_session();
     forget_user();
     shard_.detach(id_);
     place_ = {};
@@ -187,7 +189,7 @@ void protocol::on_message(net::websocket_opcode kind, std::string_view text)
     }
     switch (command.kind) {
     case command_kind::ping: return send(pong_event);
-    case command_kind::pong: answers_ = true; return;
+    case command_kind::pong: return on_pong();
     case command_kind::subscribe: return on_subscribe(command);
     case command_kind::unsubscribe: return on_unsubscribe(command);
     case command_kind::signin: return on_signin(command);
@@ -226,7 +228,12 @@ void protocol::take_frames(broker::frame_run const& run, bool events_only)
 // Its picture of a channel may be wrong: it starts afresh, now that it can be told so.
 void protocol::on_drained()
 {
-    if (!open_ || !behind_)
+    if (!open_)
+        return;
+    for (std::size_t i = 0; i < subscriptions_.size(); ++i)
+        if (auto const& more = subscriptions_[i].more; more && more->follows)
+            more->follows->go_on();
+    if (!behind_)
         return;
     shard_.home().metrics().slow_consumers_closed.add();
     close(close_reason::reconnect, "Too slow: changes of a channel were lost");
@@ -259,6 +266,7 @@ void protocol::arm()
     auto due = heard_ms_ + std::chrono::milliseconds{silence}.count();
     due = std::min(due, authorize_by_ == 0 ? never : authorize_by_);
     due = std::min(due, drain_at_ == 0 ? never : drain_at_);
+    due = std::min(due, session_due() == 0 ? never : session_due());
     wire_.set_deadline(std::chrono::milliseconds{std::max<std::int64_t>(due - now_ms(), 1)});
 }
 
@@ -281,7 +289,7 @@ bool protocol::check_silence(std::int64_t now)
     }
     if (!pinged_ && silent >= settings.activity_timeout) {
         pinged_ = true;
-        send(ping_event);
+        ping();
     }
     return true;
 }
@@ -297,7 +305,9 @@ void protocol::on_deadline()
         shard_.metrics().unauthorized_closed.add();
         return close(close_reason::unauthorized, "Connection not authorized within timeout");
     }
-    if (check_silence(now))
+    if (session_)
+        on_session_deadline(now);
+    if (open_ && check_silence(now))
         arm();
 }
 

@@ -6,7 +6,7 @@
 // Limits:   app_limits: subscriptions, client events per second, sizes of names, ids and data. A client that does not read
 //           is not read from either (net::connection); events beyond limits::outbox_bytes are dropped and counted, and the
 //           connection is closed with 4200 if it may have missed a member that came or went.
-// Cost:     idle: this object and 24 bytes per subscription (presence: the user id, too).
+// Cost:     idle: this object and 24 bytes per subscription (presence: the user id, too; with a session: its follower).
 #pragma once
 
 #include "broker/app.hpp"
@@ -15,6 +15,7 @@
 #include "frontends/pusher/channel_client.hpp"
 #include "frontends/pusher/client_command.hpp"
 #include "frontends/pusher/connection_counts.hpp"
+#include "frontends/pusher/follower.hpp"
 
 #include <memory>
 #include <string>
@@ -49,6 +50,7 @@ public:
     void on_message(net::websocket_opcode kind, std::string_view text) override;
     void on_deadline() override;
     void on_drained() override;
+    void on_frames_dropped() override;
     void on_closed(bool clean) override;
 
 private:
@@ -57,13 +59,29 @@ private:
     {
         std::string channel;  // while pending
         std::string member;   // presence: the user
+        std::shared_ptr<follower> follows;
     };
     struct subscription
     {
         local_channel* where = nullptr;  // null: pending
         std::uint32_t place = 0;
         std::uint32_t token = 0;
-        std::unique_ptr<wish> more;  // pending, or presence
+        std::unique_ptr<wish> more;  // pending, presence, or with a session
+    };
+    // The durable session that this connection uses.
+    struct used_session
+    {
+        std::string id;
+        broker::shard_id home = 0;
+        std::uint32_t pings = 0;      // asked
+        std::uint32_t pongs = 0;      // answered, of those
+        std::uint32_t turns = 0;      // with events since the last barrier
+        std::uint32_t barrier = 0;    // the ping whose answer acknowledges `progress`; 0: none is awaited
+        std::int64_t barrier_at = 0;  // 0: nothing to ask about
+        std::int64_t report_at = 0;
+        session_progress progress;
+        bool unacknowledged = false;  // events were sent after the last barrier
+        bool lost = false;            // something could not be sent: it has to come back
     };
     struct signed_in_user
     {
@@ -84,6 +102,12 @@ private:
     // --- channel_client
     [[nodiscard]] connection_id id() const noexcept override { return id_; }
     void take_frames(broker::frame_run const& run, bool events_only) override;
+    void take_logged(broker::frame_run const& run) override;
+    void take_text(std::string_view event) override;
+    [[nodiscard]] bool crowded() const override;
+    void on_caught_up() override;
+    void on_lost() override;
+    void on_taken_over() override;
     [[nodiscard]] bool waits_for(std::uint32_t token) const noexcept override;
     void on_subscribed(std::uint32_t token, subscribe_outcome const& outcome) override;
     void on_moved(local_channel const& where, std::uint32_t place) noexcept override;
@@ -114,6 +138,23 @@ private:
     [[nodiscard]] subscription* find_subscription(std::string_view channel) noexcept;
     void drop_subscription(subscription& which);
 
+    void leave(subscription& one);
+
+    // handle_session.cpp
+    [[nodiscard]] bool choose_session(net::http_request const& request, broker::app const& app);
+    void open_session();
+    void close_session();
+    void forget_in_session(std::string_view channel);
+    void greet(std::string const& channel, subscribe_outcome const& outcome);
+    void send_cached(std::string const& channel, subscribe_outcome const& outcome);
+    void expect_acknowledgement();
+    void ping();
+    void on_pong();
+    [[nodiscard]] session_progress progress() const;
+    void acknowledge(session_progress&& upto);
+    [[nodiscard]] std::int64_t session_due() const noexcept;  // 0: never
+    void on_session_deadline(std::int64_t now);
+
     // handle_signin.cpp
     void on_signin(client_command const& command);
     void watch();
@@ -131,9 +172,10 @@ private:
     connection_id id_{};
     std::vector<subscription> subscriptions_;
     std::unique_ptr<signed_in_user> user_;
-    std::int64_t heard_ms_ = 0;      // when the client said something
-    std::int64_t authorize_by_ = 0;  // 0: no such limit
-    std::int64_t drain_at_ = 0;      // 0: not draining
+    std::unique_ptr<used_session> session_;  // null: none
+    std::int64_t heard_ms_ = 0;              // when the client said something
+    std::int64_t authorize_by_ = 0;          // 0: no such limit
+    std::int64_t drain_at_ = 0;              // 0: not draining
     std::int64_t rate_second_ = 0;
     broker::app_id app_{};
     std::uint32_t tokens_ = 0;

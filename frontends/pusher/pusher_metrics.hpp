@@ -21,6 +21,12 @@ struct pusher_metrics
     broker::counter inactive_closed;        // 4201
     broker::counter unauthorized_closed;    // authorized connections: the time was over
     broker::counter terminated;             // terminate_connections
+    broker::counter sessions;               // connected or away, now
+    broker::counter sessions_refused;       // the app has as many as it may have
+    broker::counter sessions_taken_over;    // by another connection
+    broker::counter sessions_expired;       // nobody came back
+    broker::counter session_gaps;           // channels of which something could not be replayed
+    broker::counter events_replayed;        // read from the log for a session
     broker::counter cached_dropped;         // events of cache channels that went because of the limits
     broker::counter http_sessions;          // of HTTP fallbacks, now
     broker::counter http_sessions_total;

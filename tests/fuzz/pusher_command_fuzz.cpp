@@ -1,11 +1,13 @@
 // What Pusher clients send, and what is written for them: no text is misread, no payload breaks an event.
 //
-// Input: a text message of a client; the same bytes as channel_data, user_data and as the payload of an event.
+// Input: a text message of a client; the same bytes as channel_data, user_data, as the payload of an event, as the token of
+// a session and as cookies.
 #include "broker/topic.hpp"
 #include "frontends/pusher/channel_name.hpp"
 #include "frontends/pusher/client_command.hpp"
 #include "frontends/pusher/event.hpp"
 #include "frontends/pusher/json_text.hpp"
+#include "frontends/pusher/session_token.hpp"
 #include "frontends/pusher/socket_id.hpp"
 
 #include <cstdint>
@@ -48,6 +50,19 @@ void read_identities(std::string_view text)
         require(!user->id.empty() && user->watchlist.size() <= 3);
 }
 
+void read_session(std::string_view text)
+{
+    broker::app app;
+    app.keys = {{"key", "secret"}};
+    app.sessions.signed_ids = false;
+    auto const verdict = pusher::read_session_token(app, text);
+    if (verdict.outcome == pusher::token_outcome::granted) {
+        require(pusher::valid_session_id(verdict.id));
+        require(text == verdict.id || text == pusher::session_token(verdict.id, "secret"));
+    }
+    require(pusher::cookie_value(text, pusher::session_cookie).find(';') == std::string_view::npos);
+}
+
 // Whatever is published, in whatever disguise, is one JSON object.
 void write_event(std::string_view payload, std::string_view name)
 {
@@ -76,6 +91,7 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* bytes, std::size_t siz
     std::string_view const in{exact.data(), exact.size()};
     read_command(in);
     read_identities(in);
+    read_session(in);
     write_event(in, "client-e");
     write_event(in, "e");
     (void)pusher::publisher_hash(in);

@@ -118,14 +118,6 @@ TEST(config_apps, a_mistake_is_named_with_its_place_and_its_remedy)
                 HasSubstr("is set by the broker"));
 }
 
-TEST(config_apps, sessions_that_would_have_no_effect_are_warned_about)
-{
-    auto const c = from_text(std::string{head} + "[apps.sessions]\nenabled = true\n");
-    EXPECT_TRUE(c.usable());
-    ASSERT_EQ(c.warnings.size(), 1U);
-    EXPECT_THAT(c.warnings[0].text(), HasSubstr("test.toml:1:1: app 'shop': sessions.enabled has no effect"));
-}
-
 TEST(config_apps, an_id_or_key_of_another_app_is_refused_with_both_places)
 {
     auto const twice = only_problem("[[apps]]\nid = \"other\"\nkey = \"k\"\nsecret = \"s\"\n");

@@ -105,6 +105,7 @@ public:
         std::string origin;
         std::string rest;
         std::string session;
+        std::string cookie;
     };
     explicit pusher_client(pusher_broker& broker) : pusher_client(broker, how{}) {}
     pusher_client(pusher_broker& broker, how const& as) : broker_{broker}, shard_{as.shard}
@@ -118,6 +119,8 @@ public:
             request.captures.push_back({"session", as.session});
         if (!as.origin.empty())
             request.headers.push_back({"Origin", as.origin});
+        if (!as.cookie.empty())
+            request.headers.push_back({"Cookie", as.cookie});
         broker_.clients.push_back(this);
         protocol_ = make_protocol(*broker_.front, *this, request);
         broker_.settle();

@@ -1,0 +1,280 @@
+// Durable sessions: which one a connection uses, what it is told of what it missed, and how events are acknowledged.
+//
+// A pusher:pong says that the application has had every event before the pusher:ping that it answers.
+#include "broker/shard.hpp"
+#include "frontends/net/cors.hpp"
+#include "frontends/pusher/channel_shard.hpp"
+#include "frontends/pusher/event.hpp"
+#include "frontends/pusher/frontend.hpp"
+#include "frontends/pusher/home_sessions.hpp"
+#include "frontends/pusher/protocol.hpp"
+#include "frontends/pusher/session_token.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace fulmar::pusher {
+
+namespace {
+
+constexpr std::int64_t barrier_after_ms = 500;  // the first event that is not acknowledged
+constexpr std::uint32_t barrier_turns = 64;
+constexpr std::int64_t report_every_ms = 30'000;
+
+// A cookie comes along whatever page opens the connection: only those of the app's own sites may use it.
+[[nodiscard]] bool cookie_counts(net::http_request const& request, broker::app const& app)
+{
+    auto own = app.allowed_origins;
+    std::erase(own, "*");
+    return net::origin_allowed(request, own);
+}
+
+[[nodiscard]] std::string_view refusal_of(token_outcome outcome)
+{
+    switch (outcome) {
+    case token_outcome::malformed: return "Invalid session id: up to 64 letters, digits, '-' and '_'";
+    case token_outcome::unsigned_id: return "This app accepts signed session ids only";
+    case token_outcome::mismatch: return "Invalid signature of the session id";
+    case token_outcome::granted: break;
+    }
+    return {};
+}
+
+}  // namespace
+
+// False: refused.
+bool protocol::choose_session(net::http_request const& request, broker::app const& app)
+{
+    auto const in_path = request.capture("session");
+    if (!in_path.empty() && !app.sessions.enabled) {
+        refuse(close_reason::path_unknown, "This app has no sessions");
+        return false;
+    }
+    if (!app.sessions.enabled)
+        return true;
+    auto const cookies = request.joined("Cookie");
+    auto const in_cookie = in_path.empty() ? cookie_value(cookies, session_cookie) : std::string_view{};
+    if (in_path.empty() && (in_cookie.empty() || !cookie_counts(request, app)))
+        return true;
+    auto const verdict = read_session_token(app, in_path.empty() ? in_cookie : in_path);
+    if (verdict.outcome == token_outcome::granted) {
+        session_ = std::make_unique<used_session>();
+        session_->id = verdict.id;
+        return true;
+    }
+    if (in_path.empty())
+        return true;  // a stale cookie must not keep a page out
+    refuse(close_reason::unauthorized, refusal_of(verdict.outcome));
+    return false;
+}
+
+void protocol::open_session()
+{
+    if (!session_ || !open_)
+        return;
+    auto& all = shard_.directory();
+    session_->home = all.home_of(app_, session_->id);
+    session_->report_at = now_ms() + report_every_ms;
+    all.run_at(shard_.home(), session_->home,
+               [app = app_, id = session_->id, by = id_](channel_shard& there) { there.sessions().open(app, id, by); });
+}
+
+void protocol::close_session()
+{
+    if (!session_)
+        return;
+    shard_.directory().run_at(
+        shard_.home(), session_->home,
+        [app = app_, id = session_->id, by = id_](channel_shard& there) { there.sessions().close(app, id, by); });
+    session_.reset();
+}
+
+void protocol::forget_in_session(std::string_view channel)
+{
+    if (!session_)
+        return;
+    shard_.directory().run_at(shard_.home(), session_->home,
+                              [app = app_, id = session_->id, by = id_, name = std::string{channel}](
+                                  channel_shard& there) { there.sessions().unsubscribe(app, id, by, name); });
+}
+
+// pusher-js would come back at once after 42xx, and two tabs with one session would take it from each other for ever.
+void protocol::on_taken_over()
+{
+    if (open_)
+        close(close_reason::unauthorized, "Another connection uses this session");
+}
+
+// --- what the client is told -------------------------------------------------------------------------------------
+
+void protocol::greet(std::string const& channel, subscribe_outcome const& outcome)
+{
+    std::string verdict;
+    if (outcome.follows)
+        verdict = outcome.follows->verdict();
+    else if (session_)
+        verdict = R"("recovered":false,"reason":"unavailable","missed":0)";
+    if (!outcome.greeting)
+        return send(channel_event_text("pusher_internal:subscription_succeeded", channel, "{" + verdict + "}"));
+    if (verdict.empty())
+        return send(*outcome.greeting);
+    // The data of a presence channel is an object in a string: the text ends with }"} .
+    std::string escaped;
+    append_json_string(escaped, "," + verdict);
+    auto text = *outcome.greeting;
+    send(text.insert(text.size() - 3, escaped, 1, escaped.size() - 2));
+}
+
+void protocol::send_cached(std::string const& channel, subscribe_outcome const& outcome)
+{
+    if (outcome.cached && outcome.follows && outcome.follows->covers(*outcome.cached))
+        return;
+    if (outcome.cached) {
+        std::string event;
+        append_event(event, *outcome.cached);
+        return send(event);
+    }
+    if (!outcome.follows || outcome.follows->missed() == 0)
+        send(cache_miss(channel));
+}
+
+// --- events ------------------------------------------------------------------------------------------------------
+
+bool protocol::crowded() const { return wire_.backlog_bytes() > shard_.home().limit().outbox_bytes / 2; }
+
+void protocol::take_logged(broker::frame_run const& run)
+{
+    wire_.send_run(run, 0, 0);
+    expect_acknowledgement();
+}
+
+// Never closes: whoever calls visits all followers of a channel.
+void protocol::take_text(std::string_view event)
+{
+    if (!open_)
+        return;
+    if (wire_.backlog_bytes() > 2 * shard_.home().limit().outbox_bytes)
+        return on_lost();
+    wire_.send_message(net::websocket_opcode::text, event);
+    expect_acknowledgement();
+}
+
+void protocol::on_caught_up()
+{
+    if (!session_ || !session_->unacknowledged || session_->barrier != 0)
+        return;
+    session_->barrier_at = now_ms();
+    arm();
+}
+
+void protocol::on_lost()
+{
+    if (!session_ || std::exchange(session_->lost, true))
+        return;
+    session_->barrier = 0;
+    arm();
+}
+
+void protocol::on_frames_dropped()
+{
+    if (!open_ || !session_)
+        return;
+    session_->lost = true;
+    shard_.home().metrics().slow_consumers_closed.add();
+    close(close_reason::reconnect, "Too slow: come back for what was missed");
+}
+
+// --- acknowledgements --------------------------------------------------------------------------------------------
+
+void protocol::expect_acknowledgement()
+{
+    if (!session_)
+        return;
+    session_->unacknowledged = true;
+    auto const many = ++session_->turns >= barrier_turns;
+    if (session_->barrier != 0 || (session_->barrier_at != 0 && !many))
+        return;
+    auto const due = many ? heard_ms_ : now_ms() + barrier_after_ms;  // in the past: at once
+    if (session_->barrier_at != 0 && session_->barrier_at <= due)
+        return;
+    session_->barrier_at = due;
+    arm();
+}
+
+void protocol::ping()
+{
+    if (session_)
+        ++session_->pings;
+    send(ping_event);
+}
+
+void protocol::on_pong()
+{
+    answers_ = true;
+    if (!session_ || session_->pongs == session_->pings)
+        return;
+    ++session_->pongs;
+    if (session_->barrier == 0 || session_->pongs < session_->barrier || session_->lost)
+        return;
+    session_->barrier = 0;
+    acknowledge(std::move(session_->progress));
+    if (session_->unacknowledged)
+        session_->barrier_at = now_ms() + barrier_after_ms;
+    arm();
+}
+
+// What has been sent by now.
+session_progress protocol::progress() const
+{
+    session_progress reached;
+    reached.base = shard_.home().position();
+    for (auto const& one : subscriptions_) {
+        if (one.where == nullptr)
+            reached.behind.emplace_back(one.more->channel, 0);
+        else if (one.more && one.more->follows && !one.more->follows->live())
+            reached.behind.emplace_back(one.where->name(), one.more->follows->after());
+    }
+    return reached;
+}
+
+void protocol::acknowledge(session_progress&& upto)
+{
+    shard_.directory().run_at(shard_.home(), session_->home,
+                              [app = app_, id = session_->id, by = id_, reached = std::move(upto)](
+                                  channel_shard& there) { there.sessions().acknowledge(app, id, by, reached); });
+}
+
+std::int64_t protocol::session_due() const noexcept
+{
+    if (!session_)
+        return 0;
+    if (session_->lost)
+        return 1;
+    return session_->barrier_at == 0 ? session_->report_at : std::min(session_->barrier_at, session_->report_at);
+}
+
+void protocol::on_session_deadline(std::int64_t now)
+{
+    if (session_->lost) {
+        shard_.home().metrics().slow_consumers_closed.add();
+        return close(close_reason::reconnect, "Come back for what was missed");
+    }
+    if (session_->barrier_at != 0 && now >= session_->barrier_at && session_->barrier == 0) {
+        session_->barrier_at = 0;
+        session_->unacknowledged = false;
+        session_->turns = 0;
+        session_->progress = progress();
+        ping();
+        if (!session_)
+            return;  // too slow, and gone
+        session_->barrier = session_->pings;
+    }
+    if (now < session_->report_at)
+        return;
+    session_->report_at = now + report_every_ms;
+    // Nothing is under way: it has had everything, and the log need not be kept for it.
+    if (!session_->unacknowledged && session_->barrier == 0)
+        acknowledge(progress());
+}
+
+}  // namespace fulmar::pusher
