@@ -3,6 +3,7 @@
 #include "broker/config.hpp"
 #include "broker/config_apps.hpp"
 #include "broker/doctor.hpp"
+#include "broker/node_session_token.hpp"
 #include "broker/server.hpp"
 #include "frontends/auth/password_file.hpp"
 #include "frontends/auth/password_prompt.hpp"
@@ -34,6 +35,7 @@ constexpr char const* help_footer = R"(Examples:
   fulmar config show --config fulmar.toml        effective values and where each came from
   fulmar user add alice --password-file users    asks for the password
   fulmar store check --data-dir ./fulmar-data    with the broker stopped
+  fulmar session-token --config fulmar.toml      a signed wsPath for a Pusher client
   fulmar doctor --config fulmar.toml             is this machine set up for it?
   fulmar sub -v 'hello/#'                        prints what is published; docs/cli.md has all client commands
   fulmar pub hello/world 'It works'
@@ -277,6 +279,15 @@ int run_doctor(config_arguments const& arguments, bool json)
     return code(broker::fit_to_run(findings) ? exit_code::success : exit_code::failure);
 }
 
+int run_session_token(config_arguments const& arguments, session_token_request const& wanted)
+{
+    auto const loaded = load(arguments);
+    if (!loaded.usable())
+        return code(exit_code::configuration);
+    auto const problem = print_session_token(loaded.values, wanted);
+    return problem.empty() ? code(exit_code::success) : complain(problem, exit_code::failure);
+}
+
 // --- the whole -------------------------------------------------------------------------------------
 
 // What every command fills in; outlives the parsing.
@@ -285,6 +296,7 @@ struct command_line
     serve_arguments serving;
     config_arguments configured;
     user_arguments users;
+    session_token_request token;
     bool json = false;
     int result = 0;
 };
@@ -345,6 +357,15 @@ void add_doctor_command(CLI::App& app, command_line& line)
     command.callback([&line] { line.result = run_doctor(line.configured, line.json); });
 }
 
+void add_session_token_command(CLI::App& app, command_line& line)
+{
+    auto& command = *app.add_subcommand("session-token", "Print the wsPath of a durable session, signed for an app");
+    add_config_options(command, line.configured);
+    command.add_option("--app", line.token.app, "Id of the app")->type_name("ID");
+    command.add_option("SESSION", line.token.id, "Session id; a random one if there is none");
+    command.callback([&line] { line.result = run_session_token(line.configured, line.token); });
+}
+
 bool read_jwt_settings(std::string const& file, broker::jwt_settings& out)
 {
     config_arguments arguments;
@@ -369,6 +390,7 @@ int run(int argc, char** argv)
     add_user_commands(app, line);
     add_store_commands(app, line);
     add_doctor_command(app, line);
+    add_session_token_command(app, line);
     cli::add_commands(app, read_jwt_settings, line.result);
     app.add_subcommand("bench", "Measure a broker; see fulmar bench --help");
     app.add_subcommand("version", "Print the version")->callback([] { std::printf("fulmar %s\n", FULMAR_VERSION); });
