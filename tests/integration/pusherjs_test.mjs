@@ -275,3 +275,23 @@ pusherTest('Laravel Echo listens, whispers and sees who is here', async (server)
   assert.deepEqual(seen, { here: [{ name: 'anna' }], joining: [{ name: 'bert' }], leaving: [{ name: 'bert' }],
     events: [{ order: 7 }], whispers: [{ at: 1 }] });
 });
+
+// README.md, "Instead of Pusher", with other ports.
+pusherTest('the lines of the README connect', async (server, broker) => {
+  const { http } = broker.ports;
+  const lines = { cluster: 'none', wsHost: 'localhost', wsPort: http, httpHost: 'localhost', httpPort: http, forceTLS: false,
+    enabledTransports: ['ws', 'xhr_streaming', 'xhr_polling'], disableStats: true };
+  const pusher = new Pusher(server.key, lines);
+  const echo = new Echo({ broadcaster: 'pusher', key: server.key, Pusher, ...lines });
+  open.add(pusher).add(echo.connector.pusher);
+  const library = packages('pusher');
+  const backend = new library({ appId: server.id, key: server.key, secret: server.secret, host: 'localhost', port: http, useTLS: false });
+  const got = [];
+  pusher.subscribe('orders').bind('created', (value) => got.push(['pusher-js', value]));
+  echo.channel('orders').listen('.created', (value) => got.push(['Echo', value]));
+  await until(async () => (await server.request('GET', '/channels/orders?info=subscription_count')).subscription_count === 2,
+    'both are subscribed');
+  await backend.trigger('orders', 'created', { number: 1 });
+  await until(() => got.length === 2, 'both are told');
+  assert.deepEqual(got.sort(), [['Echo', { number: 1 }], ['pusher-js', { number: 1 }]]);
+});
