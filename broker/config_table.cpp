@@ -132,6 +132,9 @@ setting_row const rows[] = {
     {"pusher.http_sessions_max", FULMAR_FIELD(pusher.http_sessions_max), plain, 0, 10'000'000,
      "Pusher connections over HTTP (`xhr_streaming`, `xhr_polling`) that may be open at once; 0: none are accepted"},
 
+    {"development.pusher_js", FULMAR_FIELD(development.pusher_js), plain, 0, 0,
+     "File of pusher-js for the page at `/`, which is there while no apps are configured; empty: it has a client of its own"},
+
     {"http.allowed_origins", FULMAR_FIELD(http.allowed_origins), plain, 0, 0,
      "Origins of web pages that may use SSE and REST; empty: the broker's own host and localhost; `*`: any"},
     {"http.event_bytes_max", FULMAR_FIELD(http.event_bytes_max), bytes, 1 * KiB, 64 * MiB,

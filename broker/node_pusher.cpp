@@ -3,8 +3,10 @@
 #include "broker/app_index.hpp"
 #include "broker/development_app.hpp"
 #include "broker/shard.hpp"
+#include "broker/text_file.hpp"
 #include "frontends/admin/metric_writer.hpp"
 #include "frontends/pusher/api.hpp"
+#include "frontends/pusher/development_page.hpp"
 #include "frontends/pusher/frontend.hpp"
 #include "frontends/pusher/home_sessions.hpp"
 #include "frontends/pusher/http_fallback.hpp"
@@ -20,6 +22,8 @@ namespace {
 // of them in this time.
 constexpr std::chrono::milliseconds drain_window_max{5000};
 
+constexpr std::size_t pusher_js_bytes_max = 4 * 1024 * 1024;
+
 }  // namespace
 
 struct pusher_services::parts
@@ -29,7 +33,8 @@ struct pusher_services::parts
           hooks{on, apps},
           sockets{std::make_unique<pusher::frontend>(on, apps, hooks)},
           fallback{std::make_unique<pusher::http_fallback>(on, *sockets, values.pusher.http_sessions_max)},
-          api{on, apps, sockets->channels()}
+          api{on, apps, sockets->channels()},
+          in_force{apps}
     {
     }
 
@@ -38,6 +43,7 @@ struct pusher_services::parts
     std::unique_ptr<pusher::frontend> sockets;
     std::unique_ptr<pusher::http_fallback> fallback;
     pusher::http_api api;
+    broker::apps_in_force const& in_force;
 };
 
 broker::app_snapshot number_configured_apps(broker::settings const& from, std::string& problem)
@@ -85,6 +91,22 @@ void pusher_services::add_routes(net::http_router& routes)
     parts_->api.add_routes(routes);
     pusher::add_websocket_routes(routes, *parts_->sockets);
     parts_->fallback->add_routes(routes);
+}
+
+std::string pusher_services::add_page(net::http_router& routes, broker::settings const& values)
+{
+    if (!values.apps.empty())
+        return {};
+    std::string library;
+    if (auto const& path = values.development.pusher_js; !path.empty()) {
+        auto read = broker::read_text_file(path, pusher_js_bytes_max);
+        if (!read)
+            return "development.pusher_js: " + path + " cannot be read: " + read.error().message();
+        library = std::move(*read);
+    }
+    pusher::add_development_page(routes, parts_->in_force.current()->apps().front().keys.front().key,
+                                 std::move(library));
+    return {};
 }
 
 void pusher_services::start() { parts_->hooks.start(); }

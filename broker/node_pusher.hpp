@@ -41,6 +41,8 @@ public:
     void restore(broker::recovered_session&& stored);
     [[nodiscard]] bool owns(broker::session_record const& record) const;
     void add_routes(net::http_router& routes);
+    // The page at `/`, if the development app is in use. What is wrong with the configured file, or nothing.
+    [[nodiscard]] std::string add_page(net::http_router& routes, broker::settings const& values);
     void start();  // before the shards run
     // Closing for good: connections end with 4200, spread over a window that grows with their number.
     [[nodiscard]] std::chrono::milliseconds drain_window() const;

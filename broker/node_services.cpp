@@ -103,6 +103,8 @@ void node::build_services()
     http_settings_.backlog_bytes_max = settings_.limits.outbox_bytes;
     add_mqtt_routes();
     pusher_->add_routes(routes_);
+    if (auto const problem = pusher_->add_page(routes_, settings_); !problem.empty())
+        fail(exit_code::configuration, problem);
     http_->add_routes(routes_);
     if (settings_.run.conformance)
         net::add_conformance_routes(routes_);

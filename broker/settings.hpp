@@ -117,6 +117,12 @@ struct pusher_settings
     std::uint32_t http_sessions_max = 10'000;  // connections over the HTTP fallbacks of pusher-js; 0: there are none
 };
 
+// While there are no configured apps.
+struct development_settings
+{
+    std::string pusher_js;  // file; empty: the page at `/` has a client of its own
+};
+
 // HTTP beyond WebSocket: SSE and REST.
 struct http_api_settings
 {
@@ -175,6 +181,7 @@ struct settings
     log_settings log;
     sys_settings sys;
     pusher_settings pusher;
+    development_settings development;
     http_api_settings http;
     jwt_settings jwt;
     std::vector<history_settings> history;
