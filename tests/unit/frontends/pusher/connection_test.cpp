@@ -88,6 +88,15 @@ TEST(pusher_connection, a_page_of_another_origin_is_4009)
     EXPECT_FALSE(pusher_client{broker}.closed);  // no browser
 }
 
+TEST(pusher_connection, an_origin_is_compared_as_a_whole)
+{
+    pusher_broker broker{1, [](broker::app& app) { app.allowed_origins = {"https://good.com"}; }};
+    for (auto const* const origin :
+         {"null", "https://evil-good.com", "https://good.com.evil.com", "http://good.com", "https://good.com:444",
+          "https://GOOD.com", "https://good.com/", "https://good.com, https://evil.com", "good.com"})
+        EXPECT_EQ((pusher_client{broker, {.origin = origin}}.closed), 4009) << origin;
+}
+
 TEST(pusher_connection, before_protocol_6_an_error_event_precedes_the_close)
 {
     pusher_broker broker;

@@ -183,6 +183,20 @@ TEST(pusher_subscribe, channel_data_is_part_of_what_is_signed_on_any_private_cha
     EXPECT_THAT(client.takes(), ElementsAre(HasSubstr("Invalid signature"), HasSubstr("pusher:subscription_error")));
 }
 
+TEST(pusher_subscribe, the_channel_that_is_checked_is_the_one_that_is_joined)
+{
+    pusher_broker broker;
+    pusher_client client{broker};
+    for (auto const* const text :
+         {R"({"event":"pusher:subscribe","data":{"channel":"open","channel":"private-a","auth":""}})",
+          R"({"event":"pusher:subscribe","data":{"channel":"private-a","channel":"open","auth":""}})",
+          R"({"event":"pusher:subscribe","data":{"channel":"open"},"data":{"channel":"private-a"}})",
+          R"({"event":"pusher:subscribe","data":{"channel":"\u0070rivate-a"}})",
+          R"({"event":"pusher:subscribe","data":{"channel":"PRIVATE-a "}})"})
+        client.says(text);
+    EXPECT_FALSE(broker.state(0, "private-a").occupied());
+}
+
 TEST(pusher_subscribe, a_wrong_signature_is_refused_in_the_words_of_the_hosted_service)
 {
     pusher_broker broker;
