@@ -10,6 +10,8 @@ namespace fulmar::broker {
 
 namespace {
 
+constexpr std::size_t two_messages_bytes_max = std::size_t{1} << 30;
+
 // One question: first the limits of the rule, then page by page until enough is found.
 class history_read : public std::enable_shared_from_this<history_read>
 {
@@ -52,7 +54,7 @@ private:
     {
         queue_read request;
         request.filters.push_back({asked_.app, asked_.topic, 0, true});
-        request.bytes_max = history_bytes_max;
+        request.bytes_max = asked_.bytes_max;
         return request;
     }
 
@@ -71,6 +73,8 @@ private:
         if (asked_.reverse) {
             request.messages_max = asked_.limit + 1;
             request.newest_max = asked_.limit + 1;
+            if (asked_.limit == 1)
+                request.bytes_max = two_messages_bytes_max;
         }
         here_.read(std::move(request),
                    [self = shared_from_this()](queue_page&& page) { self->on_page(std::move(page)); });
@@ -80,6 +84,11 @@ private:
     {
         if (page.error)
             return fail(page.error);
+        // The log is read forwards: a page that is full does not hold the newest. Fewer of them fit.
+        if (asked_.reverse && !page.complete && asked_.limit > 1) {
+            asked_.limit /= 2;
+            return read();
+        }
         page_.gap = page_.gap || page.gap > 0;
         auto& found = page_.messages;
         for (auto& item : page.messages) {
@@ -91,7 +100,7 @@ private:
             found.push_back(std::move(item));
         }
         asked_.after = std::max(asked_.after, page.reached);
-        if (!asked_.reverse && !page.complete && found.size() <= asked_.limit && bytes_ < history_bytes_max)
+        if (!asked_.reverse && !page.complete && found.size() <= asked_.limit && bytes_ < asked_.bytes_max)
             return read();
         page_.more = found.size() > asked_.limit || !page.complete;
         finish();

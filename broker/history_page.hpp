@@ -1,7 +1,7 @@
 // A page of one topic's history, forwards from a place or a time, or backwards from the newest: what REST and gRPC answer.
 //
 // Threads:  shard-owned: `done` runs on `here`, later or at once.
-// Limits:   history_messages_max messages and history_bytes_max bytes of payload per page.
+// Limits:   history_messages_max messages and about twice bytes_max bytes of payload per page.
 // Cost:     as many pages of the log as it takes to find `limit` messages that the rule still lets anybody read.
 #pragma once
 
@@ -29,6 +29,7 @@ struct history_question
     log_sequence after = 0;
     log_sequence upto = log_end;
     wall_ms not_before = 0;
+    std::size_t bytes_max = history_bytes_max;  // of the page's payloads, once this is reached nothing more is read
 };
 
 struct history_page

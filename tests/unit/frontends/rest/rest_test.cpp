@@ -269,6 +269,20 @@ TEST(rest_history, it_is_read_forwards_and_backwards_page_by_page)
         EXPECT_EQ(status_of(bench.ask(http_bench::get("/v1/history/news/a/b" + std::string{query}))), 400U) << query;
 }
 
+TEST(rest_history, backwards_the_newest_come_first_even_where_their_bytes_fill_a_page)
+{
+    rest_bench bench;
+    std::string const large(3 * 1024 * 1024, 'x');
+    for (int n = 1; n <= 5; ++n)
+        bench.core.publish(0, test::core_broker::make("news/1", std::to_string(n) + large));
+    auto const page = body_of(bench.ask(http_bench::get("/v1/history/news/1?reverse=true&limit=5")));
+    auto const& messages = page.at("messages").as_array();
+    ASSERT_FALSE(messages.empty());
+    EXPECT_EQ(messages.front().at("data").as_string().front(), '5');
+    EXPECT_LT(messages.size(), 5U);
+    EXPECT_TRUE(page.contains("next"));
+}
+
 TEST(rest_history, a_rule_limits_what_can_be_read)
 {
     rest_bench bench{1, {{{}, "news/#", 0, 3, 0}}};
