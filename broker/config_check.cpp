@@ -31,12 +31,14 @@ struct named_listener
     bool tls;
 };
 
-std::array<named_listener, 5> all_listeners(settings const& s)
+std::array<named_listener, 7> all_listeners(settings const& s)
 {
     return {{{"mqtt", &s.listeners.mqtt, false},
              {"mqtts", &s.listeners.mqtts, true},
              {"http", &s.listeners.http, false},
              {"https", &s.listeners.https, true},
+             {"grpc", &s.listeners.grpc, false},
+             {"grpcs", &s.listeners.grpcs, true},
              {"admin", &s.listeners.admin, false}}};
 }
 
@@ -139,10 +141,12 @@ private:
         if (t.client_certificates == client_certificates::no && !t.client_ca.empty())
             c_.warnings.push_back({c_.origin("tls.client_ca"), "tls.client_ca has no effect",
                                    "set tls.client_certificates = \"optional\" or \"required\""});
-        bool const tls_listener = s_.listeners.mqtts.enabled || s_.listeners.https.enabled;
+        bool const tls_listener =
+            s_.listeners.mqtts.enabled || s_.listeners.https.enabled || s_.listeners.grpcs.enabled;
         if (!t.cert.empty() && !tls_listener)
-            c_.warnings.push_back({c_.origin("tls.cert"), "tls.cert has no effect",
-                                   "set listeners.mqtts.enabled or listeners.https.enabled = true"});
+            c_.warnings.push_back(
+                {c_.origin("tls.cert"), "tls.cert has no effect",
+                 "set listeners.mqtts.enabled, listeners.https.enabled or listeners.grpcs.enabled = true"});
     }
 
     void check_files()

@@ -42,6 +42,8 @@ setting_row const rows[] = {
     FULMAR_LISTENER(mqtts, "MQTT over TLS", "; needs `tls.cert` and `tls.key`"),
     FULMAR_LISTENER(http, "HTTP and WebSocket", "; MQTT is at `/mqtt`"),
     FULMAR_LISTENER(https, "HTTP and WebSocket over TLS", "; needs `tls.cert` and `tls.key`"),
+    FULMAR_LISTENER(grpc, "gRPC", ""),
+    FULMAR_LISTENER(grpcs, "gRPC over TLS", "; needs `tls.cert` and `tls.key`"),
     FULMAR_LISTENER(admin, "metrics, health and inspection", ""),
     {"admin.allow_remote", FULMAR_FIELD(admin.allow_remote), plain, 0, 0,
      "Let the admin listener, which asks for no credentials, bind to an address that others can reach"},
@@ -138,15 +140,23 @@ setting_row const rows[] = {
     {"http.allowed_origins", FULMAR_FIELD(http.allowed_origins), plain, 0, 0,
      "Origins of web pages that may use SSE and REST; empty: the broker's own host and localhost; `*`: any"},
     {"http.event_bytes_max", FULMAR_FIELD(http.event_bytes_max), bytes, 1 * KiB, 64 * MiB,
-     "Largest message that is published over REST"},
+     "Largest message that is published over REST or gRPC"},
     {"http.topics_per_stream", FULMAR_FIELD(http.topics_per_stream), plain, 1, 100'000,
-     "Topics and filters of one SSE connection"},
+     "Topics and filters of one SSE connection or gRPC subscription"},
     {"http.keep_alive", FULMAR_FIELD(http.keep_alive), seconds, 1'000, 10 * 60'000,
      "How often an SSE connection without events gets a sign of life"},
     {"http.ticket_lifetime", FULMAR_FIELD(http.ticket_lifetime), seconds, 1'000, 10 * 60'000,
      "How long a one-time ticket for SSE is good"},
     {"http.idempotency_window", FULMAR_FIELD(http.idempotency_window), seconds, 1'000, 24 * hour_ms,
      "How long a repeated Idempotency-Key is answered without publishing again"},
+
+    {"grpc.publish_window", FULMAR_FIELD(grpc.publish_window), plain, 1, 65'536,
+     "Requests of one PublishStream that are read before they are acknowledged"},
+    {"grpc.calls_max", FULMAR_FIELD(grpc.calls_max), plain, 1, 1'000'000, "Open calls of all gRPC connections"},
+    {"grpc.calls_per_connection", FULMAR_FIELD(grpc.calls_per_connection), plain, 1, 65535,
+     "Open calls of one gRPC connection"},
+    {"grpc.keep_alive", FULMAR_FIELD(grpc.keep_alive), seconds, 1'000, 1 * hour_ms,
+     "How long a gRPC connection may be silent before it is asked whether it is still there"},
 
     {"jwt.algorithm", FULMAR_FIELD(jwt.algorithm), plain, 0, 0,
      "The algorithm of JSON Web Tokens: HS256, RS256, ES256 or EdDSA; empty: no token is accepted"},
@@ -167,10 +177,11 @@ setting_row const rows[] = {
      "How often `$SYS` topics are published; 0: never"},
 };
 
-constexpr std::array<setting_flag, 8> named_flags{{
+constexpr std::array<setting_flag, 9> named_flags{{
     {"--data-dir", "node.data_dir"},
     {"--mqtt-port", "listeners.mqtt.port"},
     {"--http-port", "listeners.http.port"},
+    {"--grpc-port", "listeners.grpc.port"},
     {"--admin-port", "listeners.admin.port"},
     {"--log-level", "log.level"},
     {"--log-format", "log.format"},

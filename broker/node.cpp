@@ -11,6 +11,7 @@
 #include "frontends/admin/admin_frontend.hpp"
 #include "frontends/admin/sys_topics.hpp"
 #include "frontends/auth/file_authenticator.hpp"
+#include "frontends/grpc/grpc_frontend.hpp"
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
@@ -55,11 +56,14 @@ node::node(broker::settings const& values) : settings_{values}, quota_{values.li
 
 node::~node()
 {
+    if (grpc_)
+        grpc_->stop(0ms);
     stop_threads();
     if (store_)
         store_->close();  // the shards are its listeners
     sys_.reset();
     fronts_.clear();
+    grpc_.reset();
     http_.reset();
     if (pusher_)
         pusher_->release();
@@ -209,6 +213,18 @@ void node::drain_pusher()
     on_every_shard([](std::size_t) {});
 }
 
+// Streams are told to come back elsewhere; what they were already told stays true.
+void node::drain_grpc()
+{
+    if (!grpc_)
+        return;
+    on_every_shard([&](std::size_t i) {
+        grpc_->wind_up(static_cast<broker::shard_id>(i), make_error_code(broker::errc::shutting_down).message());
+    });
+    grpc_->stop(2s);
+    on_every_shard([](std::size_t) {});  // the end of every call has arrived
+}
+
 void node::drain(std::chrono::milliseconds patience)
 {
     auto const deadline = std::chrono::steady_clock::now() + patience;
@@ -220,6 +236,7 @@ void node::drain(std::chrono::milliseconds patience)
         context_->shards[i]->sessions().drain();
         http_->close_streams(static_cast<broker::shard_id>(i));
     });
+    drain_grpc();
     drain_pusher();
     on_every_shard([&](std::size_t i) { fronts_[i].connections->close_all(); });
     while (open_connections() != 0 && std::chrono::steady_clock::now() < deadline)
@@ -264,7 +281,11 @@ void node::reload()
     }
     ++mqtt_->rules_generation;
     // Who listens comes back and is asked again who it is and what it may.
-    on_every_shard([this](std::size_t i) { http_->close_streams(static_cast<broker::shard_id>(i)); });
+    on_every_shard([this](std::size_t i) {
+        http_->close_streams(static_cast<broker::shard_id>(i));
+        if (grpc_)
+            grpc_->wind_up(static_cast<broker::shard_id>(i), "credentials and rules were reloaded: call again");
+    });
     if (tls_) {
         if (tls_->reload(problem))
             broker::log_error("certificates not reloaded; the old ones stay in use", {{"problem", problem}});

@@ -30,6 +30,10 @@ class admin_frontend;
 class sys_topics;
 }  // namespace fulmar::admin
 
+namespace fulmar::grpc {
+class grpc_frontend;
+}
+
 namespace fulmar {
 
 class http_services;
@@ -58,7 +62,7 @@ public:
 
     struct bound_listener
     {
-        std::string name;  // "mqtt", "mqtts", "http", "https", "admin"
+        std::string name;  // "mqtt", "mqtts", "http", "https", "grpc", "grpcs", "admin"
         std::string address;
         std::uint16_t port = 0;
     };
@@ -77,6 +81,7 @@ private:
     void settle();
     void build_apps();
     void build_services();
+    void build_grpc();
     void build_admin();
     void add_mqtt_routes();
     void listen(std::string const& name, broker::listener_settings const& where,
@@ -84,6 +89,7 @@ private:
     [[nodiscard]] std::shared_ptr<net::service> make_service(net::protocol_factory factory, bool secure);
     void reload_apps(broker::settings const& fresh);
     void drain_pusher();
+    void drain_grpc();
     void stop_threads();
     void on_every_shard(std::function<void(std::size_t)> work);
     [[nodiscard]] std::size_t open_connections();
@@ -97,6 +103,7 @@ private:
     std::unique_ptr<broker::node_context> context_;
     std::unique_ptr<auth::file_authenticator> authenticator_;
     std::unique_ptr<http_services> http_;
+    std::unique_ptr<grpc::grpc_frontend> grpc_;  // null: no listener
     mqtt::publish_variants variants_;
     std::unique_ptr<mqtt::frontend_context> mqtt_;
     net::http_router routes_;

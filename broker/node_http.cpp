@@ -114,6 +114,8 @@ http_services::~http_services() = default;
 
 broker::authenticator& http_services::authenticator() noexcept { return parts_->tokens; }
 
+net::http_access const& http_services::access() const noexcept { return parts_->access; }
+
 void http_services::add_routes(net::http_router& routes)
 {
     parts_->streams.add_routes(routes);

@@ -22,6 +22,9 @@ class metric_writer;
 namespace fulmar::broker {
 struct node_context;
 }
+namespace fulmar::net {
+class http_access;
+}
 
 namespace fulmar {
 
@@ -41,6 +44,9 @@ public:
 
     // Users, passwords and tokens: for every protocol.
     [[nodiscard]] broker::authenticator& authenticator() noexcept;
+
+    // Who sends a request, for every protocol that is asked like HTTP.
+    [[nodiscard]] net::http_access const& access() const noexcept;
 
     void add_routes(net::http_router& routes);
     void start();  // before the shards run

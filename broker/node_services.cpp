@@ -1,6 +1,7 @@
 // What the broker speaks and where it listens.
 #include "broker/log.hpp"
 #include "broker/node.hpp"
+#include "broker/node_grpc.hpp"
 #include "broker/node_http.hpp"
 #include "broker/node_metrics.hpp"
 #include "broker/node_pusher.hpp"
@@ -115,6 +116,7 @@ void node::build_services()
     listen("mqtts", listeners.mqtts, make_service(mqtt_protocol, true), true);
     listen("http", listeners.http, make_service(http_protocol, false), true);
     listen("https", listeners.https, make_service(http_protocol, true), true);
+    build_grpc();
     build_admin();
 }
 
@@ -178,6 +180,8 @@ void node::build_admin()
     admin_->add_source([this](admin::metric_writer& out) { write_store_metrics(*store_, out); });
     admin_->add_source([this](admin::metric_writer& out) { pusher_->write_metrics(out); });
     admin_->add_source([this](admin::metric_writer& out) { http_->write_metrics(out); });
+    if (grpc_)
+        admin_->add_source([this](admin::metric_writer& out) { write_grpc_metrics(*grpc_, out); });
     auto const protocol = [this](net::wire& wire) { return admin_->make_protocol(wire); };
     auto what = make_service(protocol, false);
     what->proxies.reset();

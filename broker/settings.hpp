@@ -47,6 +47,8 @@ struct listeners_settings
     listener_settings mqtts{false, "127.0.0.1", 8883};
     listener_settings http{true, "127.0.0.1", 8080};
     listener_settings https{false, "127.0.0.1", 8443};
+    listener_settings grpc{true, "127.0.0.1", 50051};
+    listener_settings grpcs{false, "127.0.0.1", 50052};
     listener_settings admin{true, "127.0.0.1", 9090};
 };
 
@@ -134,6 +136,15 @@ struct http_api_settings
     std::chrono::milliseconds idempotency_window = std::chrono::minutes{5};
 };
 
+// gRPC; http.event_bytes_max and http.topics_per_stream are for it, too.
+struct grpc_settings
+{
+    std::uint32_t publish_window = 256;  // requests of one PublishStream that are not acknowledged
+    std::uint32_t calls_max = 10'000;    // of all connections
+    std::uint16_t calls_per_connection = 100;
+    std::chrono::milliseconds keep_alive = std::chrono::minutes{1};
+};
+
 // JSON Web Tokens: off while no algorithm is chosen.
 struct jwt_settings
 {
@@ -183,6 +194,7 @@ struct settings
     pusher_settings pusher;
     development_settings development;
     http_api_settings http;
+    grpc_settings grpc;
     jwt_settings jwt;
     std::vector<history_settings> history;
     std::vector<app> apps;  // none: a development app is generated (development_app.hpp)

@@ -176,7 +176,7 @@ class Fulmar(Broker):
         self.ports_file = os.path.join(self.folder, "ports")
         app = '[[apps]]\nid = "1"\nkey = "key"\nsecret = "secret"\n'
         return [self.options.fulmar, "serve", "--config", self.write("fulmar.toml", app), "--data-dir",
-                os.path.join(self.folder, "data"), "--mqtt-port", "0", "--http-port", "0", "--admin-port", "0",
+                os.path.join(self.folder, "data"), "--mqtt-port", "0", "--http-port", "0", "--grpc-port", "0", "--admin-port", "0",
                 "--ports-file", self.ports_file, "--shards", str(self.SHARDS), "--durability", self.STORAGE,
                 *self.options.fulmar_option]
 

@@ -75,7 +75,7 @@ class Broker:
         self.log_path = os.path.join(self.directory, "broker.log")
         self.process = None
         self.ports = {}
-        self._wanted_ports = {"mqtt": free_port(), "http": free_port(), "admin": free_port()}
+        self._wanted_ports = {"mqtt": free_port(), "http": free_port(), "grpc": free_port(), "admin": free_port()}
         self.starts = 0
 
     def take_port(self, name, other):

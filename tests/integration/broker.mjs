@@ -78,7 +78,7 @@ export class Broker {
   }
 
   async start() {
-    this.wanted ??= { mqtt: await freePort(), http: await freePort(), admin: await freePort() };
+    this.wanted ??= { mqtt: await freePort(), http: await freePort(), grpc: await freePort(), admin: await freePort() };
     const portsFile = join(this.directory, `ports-${++this.starts}.json`);
     const args = ['serve', '--data-dir', join(this.directory, 'data'), '--ports-file', portsFile];
     for (const [name, port] of Object.entries(this.wanted)) args.push(`--${name}-port`, String(port));

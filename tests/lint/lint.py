@@ -31,6 +31,7 @@ MAY_INCLUDE = {
     "frontends/net": ("frontends/net/", "broker/"),
     "frontends/auth": ("frontends/auth/", "broker/"),
     "frontends/cli": ("frontends/cli/", "frontends/auth/", "frontends/net/", "broker/"),
+    "frontends/grpc": ("frontends/grpc/", "frontends/net/", "broker/", "fulmar/v1/", "grpc/"),
     "frontends/*": ("frontends/net/", "broker/"),  # and the folder itself
 }
 NEVER = {
@@ -40,11 +41,13 @@ NEVER = {
     "frontends/net": ("rocksdb/", "nats", "google/protobuf"),
     "frontends/auth": ("boost/beast", "rocksdb/", "nats", "google/protobuf"),
     "frontends/cli": ("rocksdb/", "nats", "google/protobuf"),
-    "frontends/*": ("rocksdb/", "nats"),
+    "frontends/grpc": ("boost/beast", "rocksdb/", "nats"),
+    "frontends/*": ("rocksdb/", "nats", "grpc"),
 }
 BENCH_COMMAND = ("broker/main.cpp", "bench/load/run.hpp")  # `fulmar bench`
 # Libraries that one file alone may include.
-ONLY_IN = {"spdlog/spdlog.h": "broker/log.cpp", "spdlog/sinks/": "broker/log.cpp", "toml++/": "broker/config_file.cpp"}
+ONLY_IN = {"spdlog/spdlog.h": "broker/log.cpp", "spdlog/sinks/": "broker/log.cpp", "toml++/": "broker/config_file.cpp",
+           "grpcpp/": "frontends/grpc/call_server.cpp", "grpc/": "frontends/grpc/call_server.cpp"}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]', re.MULTILINE)
 SECRET = r"\w*(?:password|secret|signature|proof|digest|hmac|stored_key|server_key|token_mac)\w*"
@@ -94,7 +97,7 @@ def check_includes(name, text, known, found):
         if target.startswith(("tests/", "bench/")) and not name.startswith(("tests/", "bench/")) and (name, target) != BENCH_COMMAND:
             found.error(where, f"{target} may not be included by anything but tests and benchmarks")
         for library, only in ONLY_IN.items():
-            if target.startswith(library) and name != only and not name.startswith(("tests/", "bench/")):
+            if target.startswith(library) and not target.endswith(".pb.h") and name != only and not name.startswith(("tests/", "bench/")):
                 found.error(where, f"<{target}> may be included in {only} only")
         if rule not in MAY_INCLUDE or WIRING.match(name):
             continue

@@ -130,7 +130,7 @@ broker_process::broker_process(settings with) : settings_(std::move(with))
 {
     if (char const* const shards = std::getenv("FULMAR_TEST_SHARDS"))
         settings_.emplace("node.shards", shards);
-    for (char const* const listener : {"mqtt", "http", "admin"})
+    for (char const* const listener : {"mqtt", "http", "grpc", "admin"})
         wanted_ports_[listener] = free_port();
     start();
 }
