@@ -45,6 +45,8 @@ function(fulmar_test name)
   endif()
   add_executable(${name} ${sources})
   target_link_libraries(${name} PRIVATE fulmar_flags ${arg_LIBRARIES} GTest::gmock GTest::gtest_main)
+  # What is tested is optimised; the tests themselves compile a third faster without.
+  target_compile_options(${name} PRIVATE $<$<CONFIG:RelWithDebInfo>:-O0>)
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES LABELS unit TIMEOUT 120)
 endfunction()
 
