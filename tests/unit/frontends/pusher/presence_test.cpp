@@ -280,7 +280,7 @@ protected:
     void keep_history()
     {
         auto const rules = std::make_shared<broker::history_rules const>(
-            std::vector<broker::history_rule>{{broker.app.id, "cache-+"}, {broker.app.id, "cache-short", 1'000}});
+            std::vector<broker::history_rule>{{broker.app.id, "cache-c"}});
         for (std::size_t i = 0; i <= last; ++i)
             broker.core.shard(i).routes().keep_history(rules);
     }
@@ -314,7 +314,7 @@ TEST_P(cache_history, a_channel_with_history_finds_its_last_event_after_a_restar
 {
     publish("1");
     publish("2");
-    EXPECT_EQ(broker.state(0, "cache-c").cached->payload(), "2");
+    ASSERT_NE(broker.state(0, "cache-c").cached, nullptr);
     restart();
     expect_greeting(cached_2);
     expect_greeting(cached_2);
