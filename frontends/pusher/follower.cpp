@@ -201,6 +201,7 @@ void follower::enter()
     if (phase_ != phase::opening)
         return;
     phase_ = phase::behind;
+    in_->on_entered();
     auto const missed = std::exchange(first_, {});
     send_all(missed, true);
     if (phase_ != phase::behind)
@@ -260,7 +261,7 @@ void follower::go_live()
     joining_ = false;
     skip_upto_ = reached;
     phase_ = phase::live;
-    in_->changed();
+    in_->on_live();
     send_all(fresh, false);
     for (auto const& m : std::exchange(held_, {})) {
         auto* const to = peer();
@@ -293,6 +294,7 @@ void follower::hold(broker::message_ptr const& m)
 void follower::fall_behind(broker::log_sequence next)
 {
     phase_ = phase::behind;
+    in_->on_behind();
     after_ = std::max(skip_upto_, next - 1);
     joining_ = false;
     joined_.clear();

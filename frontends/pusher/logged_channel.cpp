@@ -6,7 +6,6 @@
 #include "frontends/pusher/channel_shard.hpp"
 #include "frontends/pusher/event.hpp"
 
-#include <algorithm>
 #include <utility>
 
 namespace fulmar::pusher {
@@ -23,23 +22,20 @@ logged_channel::logged_channel(channel_shard& owner, broker::app_id app, std::st
 
 logged_channel::~logged_channel() { owner_.home().routes().unsubscribe(app_, *this, name_); }
 
-std::size_t logged_channel::entered() const noexcept
-{
-    return static_cast<std::size_t>(
-        std::count_if(followers_.begin(), followers_.end(), [](auto const& one) { return one->entered(); }));
-}
-
 void logged_channel::add(std::shared_ptr<follower> who)
 {
-    changed();
+    seal();
+    ++waiting_;
     who->place = static_cast<std::uint32_t>(followers_.size());
     followers_.push_back(std::move(who));
 }
 
 void logged_channel::remove(follower& who)
 {
-    changed();
+    seal();
     auto const place = who.place;
+    entered_ -= who.entered() ? 1U : 0U;
+    waiting_ -= who.live() ? 0U : 1U;
     who.end();
     auto const gone = std::move(followers_[place]);
     if (place + 1 != followers_.size()) {
@@ -51,7 +47,7 @@ void logged_channel::remove(follower& who)
 
 void logged_channel::broadcast(std::string_view text)
 {
-    changed();
+    seal();
     for (auto const& one : followers_) {
         if (!one->entered())
             continue;
@@ -63,7 +59,7 @@ void logged_channel::broadcast(std::string_view text)
 // What no log keeps: at once to those who have caught up.
 void logged_channel::deliver(broker::message_ptr const& m, broker::matched_subscription const&)
 {
-    changed();
+    seal();
     if (m->expired(owner_.home().wall()))
         return;
     std::string text;
@@ -116,9 +112,10 @@ broker::frame_run& logged_channel::run_for(std::uint64_t publisher, broker::log_
 void logged_channel::deliver_logged(broker::logged_message const& item, broker::matched_subscription const&)
 {
     auto const now = owner_.home().turn_wall();
-    for (auto const& one : followers_)
-        if (!one->live())
-            one->note(item);
+    if (waiting_ != 0)
+        for (auto const& one : followers_)
+            if (!one->live())
+                one->note(item);
     if (item.message->expired(now))
         return;
     static event_variant const frames;

@@ -6,7 +6,7 @@
 // Owner:    local_channel, while a connection with a session is or wants to be subscribed.
 // Threads:  shard-owned.
 // Limits:   as many followers as the shard has connections.
-// Cost:     8 bytes for each follower; an event that is not the first of its turn is only appended to the run.
+// Cost:     16 bytes for each follower; an event that is not the first of its turn is only appended to the run.
 #pragma once
 
 #include "broker/session_store.hpp"
@@ -34,12 +34,18 @@ public:
     [[nodiscard]] broker::app_id app() const noexcept { return app_; }
     [[nodiscard]] std::string const& name() const noexcept { return name_; }
     [[nodiscard]] std::size_t size() const noexcept { return followers_.size(); }
-    [[nodiscard]] std::size_t entered() const noexcept;
+    [[nodiscard]] std::size_t entered() const noexcept { return entered_; }
 
     void add(std::shared_ptr<follower> who);
     void remove(follower& who);
-    // A follower goes another way from now on.
-    void changed() noexcept { run_ = nullptr; }
+    // What becomes of a follower.
+    void on_entered() noexcept { ++entered_; }
+    void on_behind() noexcept { ++waiting_; }
+    void on_live() noexcept
+    {
+        --waiting_;
+        seal();
+    }
     // Something that the broker itself says to all of them.
     void broadcast(std::string_view text);
 
@@ -51,12 +57,15 @@ private:
     [[nodiscard]] bool may_receive(std::string_view) const override { return true; }
     [[nodiscard]] std::uint64_t publisher_hash() const noexcept override { return 0; }
 
+    void seal() noexcept { run_ = nullptr; }
     [[nodiscard]] broker::frame_run& run_for(std::uint64_t publisher, broker::log_sequence sequence);
 
     channel_shard& owner_;
     broker::app_id const app_;
     std::string const name_;
     std::vector<std::shared_ptr<follower>> followers_;
+    std::size_t entered_ = 0;           // have been told that they are subscribed
+    std::size_t waiting_ = 0;           // have not caught up
     broker::frame_run* run_ = nullptr;  // open in turn run_turn_
     std::uint64_t run_turn_ = 0;
     std::uint64_t run_publisher_ = 0;
