@@ -341,6 +341,23 @@ TEST_P(pusher_sessions, what_is_published_while_the_log_is_read_follows_once)
                 ElementsAre(recovered("c", 1), event_x("c", "1"), event_x("c", "2"), event_x("c", "of no log")));
 }
 
+TEST_P(pusher_sessions, what_the_log_and_the_stream_both_give_comes_once)
+{
+    auto client = connect(0);
+    client->subscribes("c", {}, false);
+    client.reset();
+    publish("c", "1");
+    client = connect(last);
+    broker.core.store.hold_reads();  // it will be answered with what is published meanwhile, too
+    client->subscribes("c", {}, false);
+    publish("c", "2");
+    broker.core.store.release_reads();
+    broker.settle();
+    publish("c", "3");
+    EXPECT_THAT(events_of(*client),
+                ElementsAre(recovered("c", 2), event_x("c", "1"), event_x("c", "2"), event_x("c", "3")));
+}
+
 TEST_P(pusher_sessions, who_reads_slowly_gets_everything_later)
 {
     auto client = connect(0);
