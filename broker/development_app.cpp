@@ -77,7 +77,7 @@ result<app> development_app(std::string const& data_dir)
     if (!key || !secret)
         return key ? secret.error() : key.error();
     app made;
-    made.name = "development";
+    made.name = "1";  // libraries of servers want digits
     made.keys.push_back({*key, *secret});
     made.client_events = true;
     allow_sessions(made);
