@@ -223,7 +223,7 @@ private:
         case v1::SubscribeRequest::kNewest:
             out.what = request.newest() == 0 ? kind::now : kind::newest;
             out.count = request.newest();
-            if (out.count > broker::newest_messages_max) {
+            if (out.count > broker::history_newest_max) {
                 (void)refuse(status_code::invalid_argument, "newest is more than 1000");
                 return std::nullopt;
             }
