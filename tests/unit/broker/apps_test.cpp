@@ -143,7 +143,7 @@ TEST(config_apps, show_can_be_read_back_and_hides_secrets_and_header_values)
 
 TEST(config_apps, the_table_of_the_operations_manual_is_the_table_of_the_settings_of_an_app)
 {
-    auto const root = std::filesystem::path{__FILE__}.parent_path() / ".." / ".." / "..";
+    auto const root = std::filesystem::path{FULMAR_SOURCE_DIR};
     std::ifstream in{root / "docs" / "operations.md"};
     std::string const manual{std::istreambuf_iterator<char>{in}, {}};
     EXPECT_THAT(manual, HasSubstr(apps_reference())) << "replace the table by what `fulmar config reference` prints";

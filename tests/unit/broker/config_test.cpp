@@ -359,7 +359,7 @@ TEST(config, what_show_prints_can_be_read_back)
 
 TEST(config, the_table_of_the_operations_manual_is_the_table_of_the_settings)
 {
-    auto const root = std::filesystem::path{__FILE__}.parent_path() / ".." / ".." / "..";
+    auto const root = std::filesystem::path{FULMAR_SOURCE_DIR};
     std::ifstream in{root / "docs" / "operations.md"};
     std::string const manual{std::istreambuf_iterator<char>{in}, {}};
     EXPECT_THAT(manual, HasSubstr(settings_reference()))
