@@ -144,12 +144,12 @@ TEST_F(session_resume_protocol,
         old.connects(resume()).subscribes("a", 1);
         if (!still_connected)
             old.loses_connection();
-        broker.store().hold();
+        broker.store.hold();
         packet_script fresh{broker};
         fresh.sends(connect("client").expiry(1000)).expects_nothing();
-        broker.store().confirm_all();
+        broker.store.confirm_all();
         EXPECT_FALSE(fresh.next().session_present);
-        broker.store().release();
+        broker.store.release();
         fresh.sends(disconnect().with(property_id::session_expiry_interval, std::uint32_t{0})).expects_closed();
     }
 }
