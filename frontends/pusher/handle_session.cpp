@@ -17,7 +17,7 @@ namespace fulmar::pusher {
 
 namespace {
 
-constexpr std::int64_t barrier_after_ms = 500;  // the first event that is not acknowledged
+constexpr std::int64_t barrier_after_ms = 200;  // the first event that is not acknowledged
 constexpr std::uint32_t barrier_turns = 64;
 constexpr std::int64_t report_every_ms = 30'000;
 
@@ -161,8 +161,12 @@ void protocol::take_text(std::string_view event)
 
 void protocol::on_caught_up()
 {
-    if (!session_ || !session_->unacknowledged || session_->barrier != 0)
+    if (!session_ || !session_->unacknowledged)
         return;
+    if (session_->barrier != 0) {
+        session_->hurry = true;
+        return;
+    }
     session_->barrier_at = now_ms();
     arm();
 }
@@ -219,7 +223,7 @@ void protocol::on_pong()
     session_->barrier = 0;
     acknowledge(std::move(session_->progress));
     if (session_->unacknowledged)
-        session_->barrier_at = now_ms() + barrier_after_ms;
+        session_->barrier_at = now_ms() + (std::exchange(session_->hurry, false) ? 0 : barrier_after_ms);
     arm();
 }
 

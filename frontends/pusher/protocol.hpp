@@ -81,6 +81,7 @@ private:
         std::int64_t report_at = 0;
         session_progress progress;
         bool unacknowledged = false;  // events were sent after the last barrier
+        bool hurry = false;           // another channel caught up while a barrier was awaited
         bool lost = false;            // something could not be sent: it has to come back
     };
     struct signed_in_user
