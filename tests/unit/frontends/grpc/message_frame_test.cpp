@@ -1,5 +1,7 @@
 #include "frontends/grpc/message_frame.hpp"
 
+#include "fulmar/v1/broker.pb.h"
+
 #include <gtest/gtest.h>
 
 namespace fulmar::grpc {
