@@ -23,6 +23,9 @@ import urllib.request
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "crash"), str(HERE.parent.parent / "docs" / "examples" / "grpc")]
 
+# The library's own preparations for fork() may wait for ever for one of its threads, and nothing here uses it after one.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
+
 import broker as broker_process  # noqa: E402
 import client as example  # noqa: E402
 import grpc  # noqa: E402
