@@ -58,6 +58,7 @@ for (const [name, settings] of [['pusher-js', { 'development.pusher_js': library
     await withPage(broker, async ({ page, state, shown }) => {
       await state('connected');
       await shown('subscribed');
+      assert.equal(await page.textContent('#recovery'), '', 'who comes for the first time has missed nothing');
       await page.click('#cut');
       await state('disconnected');
       await page.click('#publish');
