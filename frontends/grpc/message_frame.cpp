@@ -2,7 +2,6 @@
 
 #include "broker/topic.hpp"
 #include "frontends/net/message_json.hpp"
-#include "fulmar/v1/broker.pb.h"
 
 #include <cstdint>
 #include <string>

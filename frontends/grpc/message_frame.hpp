@@ -8,12 +8,9 @@
 
 #include "broker/session_store.hpp"
 #include "broker/subscriber.hpp"
+#include "fulmar/v1/broker.pb.h"
 
 #include <vector>
-
-namespace fulmar::v1 {
-class Message;
-}
 
 namespace fulmar::grpc {
 

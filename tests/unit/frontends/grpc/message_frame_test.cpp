@@ -1,7 +1,5 @@
 #include "frontends/grpc/message_frame.hpp"
 
-#include "fulmar/v1/broker.pb.h"
-
 #include <gtest/gtest.h>
 
 namespace fulmar::grpc {
