@@ -160,8 +160,12 @@ TEST(paho_v5, a_client_certificate_identifies_its_owner_and_without_one_nobody_e
     auto settings = v5("c");
     settings.over = paho_transport::tls;
     settings.ca = certificates.ca;
-    paho_client nobody{broker, settings};
-    EXPECT_THROW(nobody.connect(), std::exception);
+    {
+        // Gone before the next one comes: all clients of a process share the library's sockets, and one that the broker
+        // closed may still be looked at under a number that belongs to another by then.
+        paho_client nobody{broker, settings};
+        EXPECT_THROW(nobody.connect(), std::exception);
+    }
     settings.certificate = certificates.client_cert;
     settings.key = certificates.client_key;
     paho_client owner{broker, settings};
