@@ -4,6 +4,7 @@
 // $FULMAR_TEST_SHARDS sets the number of shards.
 
 import { spawn } from 'node:child_process';
+import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, existsSync, openSync, closeSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -46,22 +47,30 @@ export async function until(condition, what, seconds = 60) {
 
 let portsGiven = 0;
 
-// A port that nobody uses and that the kernel never gives to an outgoing connection: it stays ours over a restart. One after
-// the other, from a place of this process's own, so that tests that run side by side do not meet.
+// Whether the socket could be bound to the port; `bind` binds it.
+function binds(socket, bind) {
+  return new Promise((resolve) => {
+    socket.once('error', () => resolve(false));
+    bind(() => resolve(true));
+  });
+}
+
+// A port that nobody uses and that the kernel never gives to an outgoing connection. It stays ours over a restart: the UDP
+// port of the same number is held until the end, and every test asks for that one first. From a place of this process's own,
+// so that tests that run side by side seldom meet.
 export async function freePort() {
   const first = Number(readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8').split(/\s/)[0]);
   const least = Math.min(10000, first - 2000);
   for (let attempt = 0; attempt < 1000; ++attempt) {
     const port = least + (process.pid * 97 + portsGiven++) % (first - least);
+    const claim = createSocket('udp4').unref();
+    if (!await binds(claim, (done) => claim.bind({ port, address: '127.0.0.1', exclusive: true }, done))) continue;
     const probe = createServer();
-    const free = await new Promise((resolve) => {
-      probe.once('error', () => resolve(false));
-      probe.listen(port, '127.0.0.1', () => resolve(true));
-    });
-    if (free) {
+    if (await binds(probe, (done) => probe.listen(port, '127.0.0.1', done))) {
       await new Promise((resolve) => probe.close(resolve));
       return port;
     }
+    claim.close();
   }
   throw new Error('no free port');
 }

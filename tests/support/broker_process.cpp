@@ -45,20 +45,33 @@ std::string read_file(std::filesystem::path const& path)
     return text.str();
 }
 
-bool is_free(std::uint16_t port)
+// A socket of `type` bound to the port; negative if somebody has it.
+int bind_to(std::uint16_t port, int type)
 {
-    int const fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int const fd = ::socket(AF_INET, type | SOCK_CLOEXEC, 0);
     sockaddr_in at{};
     at.sin_family = AF_INET;
     at.sin_port = htons(port);
     at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    bool const bound = ::bind(fd, reinterpret_cast<sockaddr const*>(&at), sizeof at) == 0;
+    if (::bind(fd, reinterpret_cast<sockaddr const*>(&at), sizeof at) == 0)
+        return fd;
     ::close(fd);
-    return bound;
+    return -1;
 }
 
-// A port that the kernel never gives to an outgoing connection, so that it is still free after a restart. One after the
-// other, from a place of this process's own, so that tests that run side by side do not meet.
+bool claim(std::uint16_t port)
+{
+    int const claimed = bind_to(port, SOCK_DGRAM);
+    if (claimed < 0)
+        return false;
+    int const probe = bind_to(port, SOCK_STREAM);
+    ::close(probe < 0 ? claimed : probe);
+    return probe >= 0;
+}
+
+// A port that the kernel never gives to an outgoing connection. It stays ours over a restart: the UDP port of the same
+// number is held until this process ends, and every test asks for that one first. From a place of this process's own, so
+// that tests that run side by side seldom meet.
 std::uint16_t free_port()
 {
     static int given = 0;
@@ -68,7 +81,7 @@ std::uint16_t free_port()
     for (int attempt = 0; attempt < 1'000; ++attempt) {
         auto const place = (std::int64_t{::getpid()} * 97 + given++) % (first_ephemeral - least);
         auto const port = static_cast<std::uint16_t>(least + place);
-        if (is_free(port))
+        if (claim(port))
             return port;
     }
     throw std::runtime_error("no free port");
