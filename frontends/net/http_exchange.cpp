@@ -1,5 +1,6 @@
 #include "frontends/net/http_exchange.hpp"
 
+#include "frontends/net/http_problem.hpp"
 #include "frontends/net/http_router.hpp"
 
 namespace fulmar::net {
@@ -7,7 +8,7 @@ namespace fulmar::net {
 http_exchange::~http_exchange()
 {
     if (open())
-        answer(plain_response(500, "the request was not answered"));
+        answer(problem_response(500, "the request was not answered"));
 }
 
 void http_exchange::answer(http_response const& response)

@@ -2,6 +2,7 @@
 
 #include "frontends/net/http_body.hpp"
 #include "frontends/net/http_exchange.hpp"
+#include "frontends/net/http_problem.hpp"
 #include "frontends/net/http_router.hpp"
 #include "frontends/net/http_rules.hpp"
 #include "frontends/net/websocket_upgrade.hpp"
@@ -294,8 +295,8 @@ void http_connection::run_handler()
     auto const& found = incoming_->found;
     if (found.route == nullptr) {
         auto const missing = found.allowed.empty();
-        auto response = plain_response(missing ? 404 : 405,
-                                       missing ? "there is nothing here" : "this method is not supported here");
+        auto response = problem_response(missing ? 404 : 405,
+                                         missing ? "there is nothing here" : "this method is not supported here");
         if (!missing)
             response.headers.push_back({"Allow", found.allowed});
         answer(response);
@@ -373,7 +374,7 @@ void http_connection::answer(http_response const& response)
 void http_connection::refuse(http_fault fault)
 {
     keep_alive_ = false;
-    auto response = plain_response(fault.status, fault.why);
+    auto response = problem_response(fault.status, fault.why);
     if (fault.status == 405 && incoming_ && !incoming_->found.allowed.empty())
         response.headers.push_back({"Allow", incoming_->found.allowed});
     answer(response);

@@ -172,7 +172,10 @@ TEST_F(http_server, a_handler_that_takes_too_long_gets_its_client_a_503)
 
 TEST_F(http_server, unknown_paths_get_404_and_known_paths_with_other_methods_405_with_allow)
 {
-    EXPECT_THAT(answer(get("/nothing")), StartsWith("HTTP/1.1 404 "));
+    auto const missing = answer(get("/nothing"));
+    EXPECT_THAT(missing, StartsWith("HTTP/1.1 404 "));
+    EXPECT_THAT(missing, HasSubstr("\r\nContent-Type: application/problem+json\r\n"));
+    EXPECT_THAT(missing, HasSubstr(R"("status":404,"detail":"there is nothing here")"));
     auto const text = answer("DELETE /hello HTTP/1.1\r\nHost: x\r\n\r\n");
     EXPECT_THAT(text, StartsWith("HTTP/1.1 405 "));
     EXPECT_THAT(text, HasSubstr("\r\nAllow: GET, HEAD\r\n"));
