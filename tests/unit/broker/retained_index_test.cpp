@@ -232,7 +232,7 @@ TEST(retained_index, agrees_with_the_plain_matcher_under_random_operations)
         std::mt19937 random{seed};
         retained_index index;
         std::map<std::string, std::string> model;
-        for (int step = 0; step < 6000; ++step) {
+        for (int step = 0; step < 2000; ++step) {
             auto const topic = random_path(random, false);
             auto const payload = random() % 3 == 0 ? std::string{} : std::to_string(random());
             index.set(retained(topic, payload));

@@ -237,7 +237,7 @@ TEST(topic_tree, agrees_with_the_plain_matcher_under_random_operations)
         std::mt19937 random{seed};
         topic_tree tree;
         std::map<std::string, std::uint32_t> model;
-        for (int step = 0; step < 4000; ++step) {
+        for (int step = 0; step < 2000; ++step) {
             auto const filter = random_path(random, true);
             if (random() % 3 != 0) {
                 auto const value = static_cast<std::uint32_t>(random());

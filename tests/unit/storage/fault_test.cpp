@@ -147,8 +147,8 @@ protected:
     }
 };
 
-TEST_F(power_loss_test, loses_nothing_acknowledged_with_fsync) { lives(100, 1); }
-TEST_F(power_loss_test, loses_nothing_acknowledged_with_fsync_again) { lives(100, 20'261'121); }
+TEST_F(power_loss_test, loses_nothing_acknowledged_with_fsync) { lives(60, 1); }
+TEST_F(power_loss_test, loses_nothing_acknowledged_with_fsync_again) { lives(60, 20'261'121); }
 TEST_F(power_loss_test, leaves_no_hole_with_durability_os)
 {
     settings.durability = durability::os;
