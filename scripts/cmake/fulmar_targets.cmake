@@ -21,9 +21,44 @@ if(FULMAR_FUZZ)
   add_compile_options(-fsanitize=fuzzer-no-link)
 endif()
 
-# A folder's static library: every *.cpp in it, except what EXCLUDE names.
+# Precompiled headers: one of each kind for a whole tree, used again by every target of that kind. ccache must be told that it may
+# trust them (the launcher in CMakePresets.json), and Clang to leave the time out of them.
+option(FULMAR_PRECOMPILE "Precompile headers for the product too, not only for the tests" OFF)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  add_compile_options("SHELL:-Xclang -fno-pch-timestamp")
+endif()
+file(WRITE ${CMAKE_BINARY_DIR}/precompiled.cpp "")
+function(fulmar_precompile target kind)  # product, standalone or tests
+  if(NOT kind STREQUAL "tests" AND NOT FULMAR_PRECOMPILE)
+    return()
+  endif()
+  set(owner fulmar_precompiled_${kind})
+  if(NOT TARGET ${owner})
+    add_library(${owner} OBJECT EXCLUDE_FROM_ALL ${CMAKE_BINARY_DIR}/precompiled.cpp)
+    target_link_libraries(${owner} PRIVATE fulmar_flags Boost::headers Threads::Threads)
+    if(kind STREQUAL "tests")
+      target_link_libraries(${owner} PRIVATE GTest::gmock)
+      target_compile_options(${owner} PRIVATE ${fulmar_test_options})
+    endif()
+    target_precompile_headers(${owner} PRIVATE ${CMAKE_SOURCE_DIR}/scripts/cmake/precompiled/${kind}.hpp)
+  endif()
+  target_precompile_headers(${target} REUSE_FROM ${owner})
+endfunction()
+
+# Sources that run once, at start, and are expensive to optimise (CLI11, toml++). In a sanitizer tree they are not; in the
+# others they must be: the linker may take their copy of a template for the whole program.
+function(fulmar_cold)
+  if(FULMAR_SANITIZE)
+    set_source_files_properties(${ARGN} PROPERTIES COMPILE_OPTIONS -O0 SKIP_PRECOMPILE_HEADERS ON)
+  endif()
+endfunction()
+
+# What is tested is optimised; the tests themselves compile a third faster without.
+set(fulmar_test_options -O0)
+
+# A folder's static library: every *.cpp in it, except what EXCLUDE names. STANDALONE: it is linked without Boost.
 function(fulmar_library name)
-  cmake_parse_arguments(arg "" "" "EXCLUDE;PUBLIC;PRIVATE" ${ARGN})
+  cmake_parse_arguments(arg "STANDALONE" "" "EXCLUDE;PUBLIC;PRIVATE" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
   foreach(excluded ${arg_EXCLUDE})
     list(REMOVE_ITEM sources ${CMAKE_CURRENT_SOURCE_DIR}/${excluded})
@@ -34,19 +69,26 @@ function(fulmar_library name)
   endif()
   add_library(${name} STATIC ${sources})
   target_link_libraries(${name} PUBLIC fulmar_flags ${arg_PUBLIC} PRIVATE ${arg_PRIVATE})
+  if(arg_STANDALONE)
+    fulmar_precompile(${name} standalone)
+  else()
+    fulmar_precompile(${name} product)
+  endif()
 endfunction()
 
-# A GoogleTest program made of every *_test.cpp in the folder.
+# A GoogleTest program made of every *_test.cpp in the folder. STANDALONE: as above.
 function(fulmar_test name)
-  cmake_parse_arguments(arg "" "" "LIBRARIES" ${ARGN})
+  cmake_parse_arguments(arg "STANDALONE" "" "LIBRARIES" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*_test.cpp)
   if(NOT sources)
     return()
   endif()
   add_executable(${name} ${sources})
   target_link_libraries(${name} PRIVATE fulmar_flags ${arg_LIBRARIES} GTest::gmock GTest::gtest_main)
-  # What is tested is optimised; the tests themselves compile a third faster without.
-  target_compile_options(${name} PRIVATE $<$<CONFIG:RelWithDebInfo>:-O0>)
+  target_compile_options(${name} PRIVATE ${fulmar_test_options})
+  if(NOT arg_STANDALONE)
+    fulmar_precompile(${name} tests)
+  endif()
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES LABELS unit TIMEOUT 120)
 endfunction()
 
@@ -55,4 +97,5 @@ function(fulmar_fuzzer name)
   add_executable(${name} ${name}.cpp)
   target_link_libraries(${name} PRIVATE fulmar_flags ${ARGN})
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  fulmar_precompile(${name} product)
 endfunction()
