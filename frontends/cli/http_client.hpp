@@ -1,9 +1,10 @@
 // One HTTP/1.1 connection to a broker, plain or TLS, used by one command: whole answers, and answers without an end.
 //
-// Spec:     RFC 9110, RFC 9112; RFC 6125 for the names in certificates.
+// net::http_client, waited for.
+//
 // Owner:    a command, on its stack.
 // Threads:  the main thread; every function waits until it is done, its time is over or a signal has come.
-// Limits:   answer_bytes_max bytes of a whole answer; patience for connecting and for a whole answer.
+// Limits:   answer_bytes_max bytes of a whole answer; patience for its head, and again for its body.
 // Cost:     a connection is kept and used again.
 #pragma once
 

@@ -19,22 +19,6 @@ namespace {
     return text.substr(first, text.find_last_not_of(" \t") - first + 1);
 }
 
-// Nothing that a handler reflects may end the line it stands in.
-void append_line(std::string& out, std::string_view name, std::string_view value)
-{
-    auto const breaks = [](char c) { return static_cast<unsigned char>(c) < 0x20 && c != '\t'; };
-    auto const add = [&](std::string_view text) {
-        auto const begin = out.size();
-        out.append(text);
-        if (std::any_of(text.begin(), text.end(), breaks))
-            std::replace_if(out.begin() + static_cast<std::ptrdiff_t>(begin), out.end(), breaks, ' ');
-    };
-    add(name);
-    out += ": ";
-    add(value);
-    out += "\r\n";
-}
-
 // Valid until the next call on this thread. Made once in a second.
 [[nodiscard]] std::string_view http_date()
 {
@@ -58,6 +42,21 @@ void append_line(std::string& out, std::string_view name, std::string_view value
 }
 
 }  // namespace
+
+void append_field(std::string& head, std::string_view name, std::string_view value)
+{
+    auto const breaks = [](char c) { return static_cast<unsigned char>(c) < 0x20 && c != '\t'; };
+    auto const add = [&](std::string_view text) {
+        auto const begin = head.size();
+        head.append(text);
+        if (std::any_of(text.begin(), text.end(), breaks))
+            std::replace_if(head.begin() + static_cast<std::ptrdiff_t>(begin), head.end(), breaks, ' ');
+    };
+    add(name);
+    head += ": ";
+    add(value);
+    head += "\r\n";
+}
 
 bool same_token(std::string_view a, std::string_view b) noexcept
 {
@@ -136,9 +135,9 @@ namespace {
     head += ' ';
     head.append(reason.data(), reason.size());
     head += "\r\n";
-    append_line(head, "Date", http_date());
+    append_field(head, "Date", http_date());
     for (auto const& field : response.headers)
-        append_line(head, field.name, field.value);
+        append_field(head, field.name, field.value);
     return head;
 }
 
@@ -147,8 +146,8 @@ namespace {
 std::string stream_head(http_response const& response, bool version_1_1)
 {
     auto head = head_lines(response, version_1_1);
-    append_line(head, "Content-Type", response.content_type);
-    append_line(head, "Connection", "close");
+    append_field(head, "Content-Type", response.content_type);
+    append_field(head, "Connection", "close");
     return head += "\r\n";
 }
 
@@ -157,14 +156,14 @@ std::string response_head(http_response const& response, bool keep_alive, bool v
     auto head = head_lines(response, version_1_1);
     if (!has_no_content(response.status)) {
         if (!response.content_type.empty() || !response.body.empty())
-            append_line(head, "Content-Type",
-                        response.content_type.empty() ? "text/plain; charset=utf-8" : response.content_type);
-        append_line(head, "Content-Length", std::to_string(response.body.size()));
+            append_field(head, "Content-Type",
+                         response.content_type.empty() ? "text/plain; charset=utf-8" : response.content_type);
+        append_field(head, "Content-Length", std::to_string(response.body.size()));
     }
     if (!keep_alive)
-        append_line(head, "Connection", response.status == 101 ? "Upgrade" : "close");
+        append_field(head, "Connection", response.status == 101 ? "Upgrade" : "close");
     else if (!version_1_1)
-        append_line(head, "Connection", "keep-alive");
+        append_field(head, "Connection", "keep-alive");
     head += "\r\n";
     return head;
 }

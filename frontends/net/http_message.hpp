@@ -24,6 +24,9 @@ struct http_field
 // Calls `each` for the non-empty elements of a comma-separated list.
 void for_each_element(std::string_view list, std::function<void(std::string_view)> const& each);
 
+// Appends "name: value" as a line of a head. Nothing in it can end that line: line breaks are replaced.
+void append_field(std::string& head, std::string_view name, std::string_view value);
+
 struct http_request
 {
     std::string method;

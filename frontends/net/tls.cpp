@@ -181,6 +181,17 @@ std::string tls_session::why() const
     return text.data();
 }
 
+bool tls_session::wants_room() const noexcept { return SSL_want_write(session_) == 1; }
+
+std::string tls_session::distrust() const
+{
+    auto const verdict = SSL_get_verify_result(session_);
+    if (verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH) {
+        return "it is for another host name";
+    }
+    return verdict == X509_V_OK ? std::string{} : X509_verify_cert_error_string(verdict);
+}
+
 void tls_context::free_context::operator()(ssl_ctx_st* context) const noexcept { SSL_CTX_free(context); }
 
 tls_context::context_ptr tls_context::build(tls_files const& files, std::string& problem)

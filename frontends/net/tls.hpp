@@ -1,4 +1,5 @@
-// TLS on accepted sockets: contexts from certificate files, and one session per connection.
+// TLS on sockets: contexts from certificate files for those that were accepted, and one session per connection. Sessions
+// towards others come from tls_client.hpp.
 //
 // Spec:     TLS 1.2 (RFC 5246) and 1.3 (RFC 8446), session tickets (RFC 5077), mutual TLS.
 // Owner:    a context belongs to its listening address and is shared by all shards; a session belongs to its connection.
@@ -53,9 +54,14 @@ public:
     // Common name of the client's certificate, if it was verified; else empty.
     [[nodiscard]] std::string certificate_subject() const;
     [[nodiscard]] std::string why() const;
+    // After handshake() or write() would block: it is room in the socket that is missing, and not bytes from the peer.
+    [[nodiscard]] bool wants_room() const noexcept;
+    // Why the peer's certificate is not trusted, in words; empty if it is.
+    [[nodiscard]] std::string distrust() const;
 
 private:
     friend class tls_context;
+    friend class tls_client_context;
     explicit tls_session(ssl_st* session) noexcept : session_(session) {}
     [[nodiscard]] io_status status_of(int result) noexcept;
     [[nodiscard]] io_status write_all(std::span<char const>& bytes);  // leaves what the socket did not take

@@ -1,6 +1,6 @@
 // Port: one POST to somewhere outside, and what came of it.
 //
-// Owner:    webhook_sender. The implementation (webhook_client.cpp) is the only place that connects to the outside.
+// Owner:    webhook_sender. The implementation (webhook_client.cpp) is an adapter of net::http_client.
 // Threads:  the sender's own.
 // Limits:   answer_wait_s for everything from looking up the name to the end of the answer; of the answer only the status
 //           counts, and at most answer_bytes_max of it are read. Redirections are not followed.

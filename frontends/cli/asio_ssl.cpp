@@ -1,2 +1,0 @@
-// The compiled part of Asio's TLS streams (BOOST_ASIO_SEPARATE_COMPILATION).
-#include <boost/asio/ssl/impl/src.hpp>
