@@ -2,6 +2,7 @@
 
 #include "broker/config_apps.hpp"
 #include "broker/config_history.hpp"
+#include "broker/web_address.hpp"
 
 #include <algorithm>
 #include <array>
@@ -189,7 +190,7 @@ private:
     {
         auto const& jwt = s_.jwt;
         if (jwt.algorithm.empty()) {
-            if (!jwt.key_file.empty() || !jwt.jwks_file.empty())
+            if (!jwt.key_file.empty() || !jwt.jwks_file.empty() || !jwt.jwks_url.empty())
                 problem("jwt.algorithm", "is not chosen, so that no token is accepted",
                         "write HS256, RS256, ES256 or EdDSA");
             return;
@@ -197,9 +198,29 @@ private:
         constexpr std::array<std::string_view, 4> known{"HS256", "RS256", "ES256", "EdDSA"};
         if (std::ranges::find(known, jwt.algorithm) == known.end())
             problem("jwt.algorithm", "'" + jwt.algorithm + "' is not supported", "write HS256, RS256, ES256 or EdDSA");
-        if (jwt.key_file.empty() == jwt.jwks_file.empty())
+        auto const sources =
+            (jwt.key_file.empty() ? 0 : 1) + (jwt.jwks_file.empty() ? 0 : 1) + (jwt.jwks_url.empty() ? 0 : 1);
+        if (sources != 1)
             problem(jwt.key_file.empty() ? "jwt.algorithm" : "jwt.key_file", "needs one source of keys",
-                    "set either jwt.key_file or jwt.jwks_file");
+                    "set one of jwt.key_file, jwt.jwks_file and jwt.jwks_url");
+        if (!jwt.jwks_url.empty())
+            check_jwks_url();
+    }
+
+    // Whoever can change what is fetched makes the tokens: not over a wire without TLS, and no secrets this way.
+    void check_jwks_url()
+    {
+        auto const where = parse_web_address(s_.jwt.jwks_url);
+        if (!where)
+            problem("jwt.jwks_url", "'" + s_.jwt.jwks_url + "' is no web address",
+                    "write \"https://id.example/.well-known/jwks.json\"");
+        else if (!where->tls && !is_loopback(where->host))
+            problem("jwt.jwks_url",
+                    "'" + where->host + "' would be asked without TLS, where others can change the answer",
+                    "write \"https://\"; \"http://\" is for addresses of this machine");
+        if (s_.jwt.algorithm == "HS256")
+            problem("jwt.jwks_url", "is for public keys, and HS256 has a secret",
+                    "set jwt.key_file, or choose RS256, ES256 or EdDSA");
     }
 
     configuration& c_;

@@ -1,5 +1,6 @@
 #include "broker/node_http.hpp"
 
+#include "broker/node_token_keys.hpp"
 #include "broker/session_table.hpp"
 #include "broker/shard.hpp"
 #include "frontends/admin/metric_writer.hpp"
@@ -61,6 +62,8 @@ struct http_services::parts
           calls{on, access, presence, rest_options_of(values)},
           timer{on.shards.front()->io()}
     {
+        if (!values.jwt.algorithm.empty() && !values.jwt.jwks_url.empty())
+            key_fetcher.emplace(tokens, values.jwt);
     }
 
     void watch_tokens()
@@ -77,6 +80,7 @@ struct http_services::parts
 
     broker::node_context& node;
     auth::token_authenticator tokens;
+    std::optional<token_key_fetcher> key_fetcher;
     net::http_tickets tickets;
     net::http_access access;
     sse::sse_frontend streams;
@@ -122,7 +126,12 @@ void http_services::add_routes(net::http_router& routes)
     parts_->calls.add_routes(routes);
 }
 
-void http_services::start() { parts_->watch_tokens(); }
+void http_services::start()
+{
+    parts_->watch_tokens();
+    if (parts_->key_fetcher)
+        parts_->key_fetcher->start();
+}
 
 void http_services::close_streams(broker::shard_id shard) { parts_->streams.close_streams(shard); }
 
@@ -161,6 +170,8 @@ void http_services::write_metrics(admin::metric_writer& out) const
     auto const help = "Tokens checked, by outcome";
     out.counter("fulmar_tokens_total", help, static_cast<double>(parts_->tokens.accepted()), {{"outcome", "accepted"}});
     out.counter("fulmar_tokens_total", help, static_cast<double>(parts_->tokens.refused()), {{"outcome", "refused"}});
+    if (parts_->key_fetcher)
+        parts_->key_fetcher->write_metrics(out);
 }
 
 }  // namespace fulmar

@@ -151,8 +151,10 @@ struct jwt_settings
     std::string algorithm;  // HS256, RS256, ES256 or EdDSA; nothing else is accepted
     std::string key_file;   // HS256: the secret; otherwise a public key in PEM
     std::string jwks_file;  // instead of key_file: several keys, chosen by "kid"
-    std::string issuer;     // "iss" must be this; empty: not looked at
-    std::string audience;   // "aud" must contain this; empty: a token with an audience is refused
+    std::string jwks_url;   // instead of a file: the same from a server, again and again
+    std::chrono::milliseconds jwks_refresh = std::chrono::minutes{5};
+    std::string issuer;    // "iss" must be this; empty: not looked at
+    std::string audience;  // "aud" must contain this; empty: a token with an audience is refused
     std::chrono::milliseconds leeway = std::chrono::seconds{30};  // of exp and nbf, for clocks that differ
 };
 

@@ -213,8 +213,11 @@ jwt_verdict check_token(std::string_view token, jwt_key_set const& keys, jwt_rul
         return refused(why);
     auto const id = text_of(*header, "kid");
     auto const* const key = keys.find(id->empty() ? std::nullopt : id);
-    if (key == nullptr)
-        return refused("the token's key is not known");
+    if (key == nullptr) {
+        auto out = refused("the token's key is not known");
+        out.unknown_key = !id->empty();
+        return out;
+    }
     auto const signed_bytes = token.substr(0, found->header.size() + 1 + found->claims.size());
     if (!key->verify(signed_bytes, *signature))
         return refused("the token's signature is wrong");

@@ -46,6 +46,7 @@ struct jwt_verdict
 {
     std::optional<jwt_claims> claims;
     char const* problem = "";  // why not, for the log: never anything out of the token
+    bool unknown_key = false;  // because of its "kid": other keys may help
 };
 
 [[nodiscard]] jwt_verdict check_token(std::string_view token, jwt_key_set const& keys, jwt_rules const& rules,

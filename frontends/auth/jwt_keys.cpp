@@ -364,4 +364,9 @@ bool jwt_key_set::holds(std::string_view key_name) const noexcept
     return std::any_of(keys_.begin(), keys_.end(), [&](auto const& key) { return key->name == key_name; });
 }
 
+bool jwt_key_set::holds_all(jwt_key_set const& others) const noexcept
+{
+    return std::all_of(others.keys_.begin(), others.keys_.end(), [&](auto const& key) { return holds(key->name); });
+}
+
 }  // namespace fulmar::auth

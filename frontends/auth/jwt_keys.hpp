@@ -46,6 +46,7 @@ public:
     // The key of that id. Without one: the only key there is.
     [[nodiscard]] jwt_key const* find(std::optional<std::string_view> id) const noexcept;
     [[nodiscard]] bool holds(std::string_view key_name) const noexcept;
+    [[nodiscard]] bool holds_all(jwt_key_set const& others) const noexcept;
     [[nodiscard]] std::size_t size() const noexcept { return keys_.size(); }
 
 private:

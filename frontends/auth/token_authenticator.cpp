@@ -46,6 +46,8 @@ token_authenticator::token_authenticator(broker::authenticator& users, broker::j
     if (!algorithm)
         throw std::runtime_error("jwt.algorithm: '" + settings_.algorithm + "' is not supported");
     rules_ = {*algorithm, settings_.issuer, settings_.audience, static_cast<std::uint64_t>(settings_.leeway.count())};
+    if (!settings_.jwks_url.empty())
+        return;
     std::string problem;
     keys_ = read(problem);
     if (!keys_)
@@ -79,16 +81,45 @@ std::optional<std::string> token_authenticator::reload()
 {
     if (settings_.algorithm.empty())
         return std::nullopt;
+    if (!settings_.jwks_url.empty()) {
+        if (ask_for_keys_)
+            ask_for_keys_();
+        return std::nullopt;
+    }
     std::string problem;
     auto fresh = read(problem);
     if (!fresh)
         return problem;
+    put_in_force(std::move(fresh));
+    return std::nullopt;
+}
+
+std::optional<std::string> token_authenticator::take_keys(std::string_view jwks)
+{
+    std::string problem;
+    auto fresh = jwt_key_set::from_jwks(rules_.algorithm, jwks, problem);
+    if (!fresh)
+        return problem;
+    put_in_force(std::move(fresh));
+    return std::nullopt;
+}
+
+std::size_t token_authenticator::key_count() const
+{
+    auto const keys = current();
+    return keys ? keys->size() : 0;
+}
+
+void token_authenticator::put_in_force(std::shared_ptr<jwt_key_set const> fresh)
+{
     std::lock_guard const lock{mutex_};
-    keys_ = std::move(fresh);
+    auto const before = std::exchange(keys_, std::move(fresh));
+    // Shards may be waiting: the sessions are looked through only if some can have lost their key.
+    if (!before || keys_->holds_all(*before))
+        return;
     for (auto const& [name, known] : sessions_)
         if (auto const allowed = known.allowed.lock(); allowed && !keys_->holds(allowed->key_name))
             ended_.push_back(known.whose);
-    return std::nullopt;
 }
 
 void token_authenticator::authenticate(broker::credentials const& who, boost::asio::io_context& home,
@@ -101,12 +132,11 @@ void token_authenticator::authenticate(broker::credentials const& who, boost::as
     users_.authenticate(who, home, std::move(done));
 }
 
-broker::result<broker::identity> token_authenticator::admit(std::string_view token, broker::credentials const& who)
+jwt_verdict token_authenticator::judge(std::string_view token, jwt_key_set const& keys, broker::credentials const& who,
+                                       std::optional<broker::app_id>& app) const
 {
-    auto const keys = current();
-    auto verdict = keys ? check_token(token, *keys, rules_, clock_.wall())
-                        : jwt_verdict{std::nullopt, "no token is accepted: jwt.algorithm is not set"};
-    auto const app = verdict.claims ? find_app_(verdict.claims->app) : std::nullopt;
+    auto verdict = check_token(token, keys, rules_, clock_.wall());
+    app = verdict.claims ? find_app_(verdict.claims->app) : std::nullopt;
     if (verdict.claims && !app)
         verdict = {std::nullopt, "the token's app is not known"};
     if (verdict.claims && who.password) {
@@ -115,10 +145,23 @@ broker::result<broker::identity> token_authenticator::admit(std::string_view tok
         if (subject.empty() || (!name.empty() && name != "jwt" && name != subject))
             verdict = {std::nullopt, "the user name is not the token's subject"};
     }
+    return verdict;
+}
+
+broker::result<broker::identity> token_authenticator::admit(std::string_view token, broker::credentials const& who)
+{
+    auto const keys = current();
+    auto const awaited = !keys && !settings_.jwks_url.empty();
+    std::optional<broker::app_id> app;
+    auto verdict = keys      ? judge(token, *keys, who, app)
+                   : awaited ? jwt_verdict{std::nullopt, "the keys of jwt.jwks_url have not been fetched yet"}
+                             : jwt_verdict{std::nullopt, "no token is accepted: jwt.algorithm is not set"};
     if (!verdict.claims) {
         refused_.fetch_add(1, std::memory_order_relaxed);
         broker::log_debug("token refused", {{"peer", who.peer_address}, {"reason", verdict.problem}});
-        return bad_credentials();
+        if ((awaited || verdict.unknown_key) && ask_for_keys_)
+            ask_for_keys_();
+        return awaited ? make_error_code(broker::errc::authentication_unavailable) : bad_credentials();
     }
     accepted_.fetch_add(1, std::memory_order_relaxed);
     broker::identity out;
@@ -140,6 +183,8 @@ void token_authenticator::remember(broker::identity const& who, std::string_view
     std::lock_guard const lock{mutex_};
     if (sessions_.size() >= sessions_sweep_at_ || expiries_.size() >= 4 * sessions_sweep_at_)
         sweep();
+    if (!keys_->holds(allowed->key_name))  // withdrawn since the token was checked
+        ended_.push_back({who.app, std::string{client_id}});
     sessions_[name] = {{who.app, std::string{client_id}}, allowed};
     expiries_.emplace(allowed->expires_at, std::move(name));
 }

@@ -35,7 +35,9 @@ public:
     // The app of a configured id; an empty id: that of tokens which name none.
     using app_finder = std::function<std::optional<broker::app_id>(std::string_view id)>;
 
-    // Reads the keys. Throws std::runtime_error, one line with the file, if they cannot be used.
+    // Reads the keys, unless they come from a URL: then there are none, and tokens are refused with
+    // errc::authentication_unavailable, until take_keys. Throws std::runtime_error, one line with the file, if they cannot
+    // be used.
     token_authenticator(broker::authenticator& users, broker::jwt_settings settings, broker::clock const& clock,
                         app_finder find_app);
 
@@ -48,7 +50,14 @@ public:
                                                                                  std::string_view client_id) override;
 
     // Reads the keys again; those in force stay if they cannot be used. Returns what is wrong in one line, or nothing.
+    // Keys from a URL are asked for again.
     [[nodiscard]] std::optional<std::string> reload();
+
+    // Puts the keys of a JSON Web Key Set in force. Returns what is wrong with it, and nothing changes; or nothing.
+    [[nodiscard]] std::optional<std::string> take_keys(std::string_view jwks);
+    // `ask` is called, on any thread and as often as tokens come, when other keys may help. Set before the shards run.
+    void ask_for_keys(std::function<void()> ask) { ask_for_keys_ = std::move(ask); }
+    [[nodiscard]] std::size_t key_count() const;
 
     // Sessions whose token has expired, or whose key was withdrawn, since the last call: their connections are to be ended.
     struct ended_session
@@ -66,6 +75,9 @@ private:
 
     [[nodiscard]] std::shared_ptr<jwt_key_set const> read(std::string& problem) const;
     [[nodiscard]] std::shared_ptr<jwt_key_set const> current() const;
+    void put_in_force(std::shared_ptr<jwt_key_set const> fresh);
+    [[nodiscard]] jwt_verdict judge(std::string_view token, jwt_key_set const& keys, broker::credentials const& who,
+                                    std::optional<broker::app_id>& app) const;
     [[nodiscard]] broker::result<broker::identity> admit(std::string_view token, broker::credentials const& who);
     struct token_session
     {
@@ -80,6 +92,7 @@ private:
     broker::jwt_settings const settings_;
     broker::clock const& clock_;
     app_finder const find_app_;
+    std::function<void()> ask_for_keys_;
     jwt_rules rules_;
     mutable std::mutex mutex_;
     std::shared_ptr<jwt_key_set const> keys_;                  // null: no token is accepted

@@ -217,7 +217,9 @@ attempt<exit_code> explain_token(std::string_view token, key_arguments const& fr
     auto const key = read_key(asked);
     if (!key)
         return key.error();
-    std::string problem = "not checked: give --config, --key-file or --jwks-file";
+    std::string problem = key->file.empty() && !from.configured.jwks_url.empty()
+                              ? "not checked: fetch " + from.configured.jwks_url + " and give it as --jwks-file"
+                              : "not checked: give --config, --key-file or --jwks-file";
     bool valid = false;
     if (!key->file.empty()) {
         std::string bad_key;

@@ -167,12 +167,35 @@ TEST(history_configuration, tokens_need_an_algorithm_and_one_source_of_keys)
     };
     EXPECT_THAT(problems("[jwt]\nkey_file = \"k\"\n"), HasSubstr("jwt.algorithm: is not chosen"));
     EXPECT_THAT(problems("[jwt]\nalgorithm = \"none\"\nkey_file = \"k\"\n"), HasSubstr("'none' is not supported"));
-    EXPECT_THAT(problems("[jwt]\nalgorithm = \"HS256\"\n"), HasSubstr("set either jwt.key_file or jwt.jwks_file"));
+    EXPECT_THAT(problems("[jwt]\nalgorithm = \"HS256\"\n"),
+                HasSubstr("set one of jwt.key_file, jwt.jwks_file and jwt.jwks_url"));
     EXPECT_THAT(problems("[jwt]\nalgorithm = \"HS256\"\nkey_file = \"k\"\njwks_file = \"j\"\n"),
-                HasSubstr("set either"));
+                HasSubstr("set one of"));
     EXPECT_THAT(problems("[jwt]\nalgorithm = \"EdDSA\"\nkey_file = \"k\"\n"), IsEmpty());
     EXPECT_THAT(problems("[http]\nallowed_origins = [\"example.org\"]\n"),
                 HasSubstr("http.allowed_origins: 'example.org' is not an origin"));
+}
+
+TEST(history_configuration, keys_are_fetched_over_tls_or_from_this_machine)
+{
+    auto const problems = [](std::string const& url, std::string const& more = {}) {
+        std::string all;
+        for (auto const& each : from_text("[jwt]\nalgorithm = \"" + (more == "HS256" ? more : "RS256") +
+                                          "\"\njwks_url = \"" + url + "\"\n" + (more == "HS256" ? "" : more))
+                                    .problems)
+            all += each.text() + "\n";
+        return all;
+    };
+    for (auto const* const good :
+         {"https://id.example/keys", "http://localhost:8000/keys", "http://127.0.0.1/", "http://[::1]:1/"})
+        EXPECT_THAT(problems(good), IsEmpty());
+    for (auto const* const bare : {"http://id.example/keys", "http://127.example/", "http://10.0.0.1/"})
+        EXPECT_THAT(problems(bare), HasSubstr("would be asked without TLS"));
+    for (auto const* const odd : {"ftp://x/", "id.example/keys", "https://", "https://user@host/"})
+        EXPECT_THAT(problems(odd), HasSubstr("is no web address"));
+    EXPECT_THAT(problems("https://id.example/keys", "HS256"), HasSubstr("is for public keys"));
+    EXPECT_THAT(problems("https://id.example/keys", "jwks_file = \"j\"\n"), HasSubstr("set one of"));
+    EXPECT_THAT(problems("https://id.example/keys", "jwks_refresh = \"9s\"\n"), HasSubstr("jwt.jwks_refresh"));
 }
 
 TEST(history_configuration, the_log_is_held_as_long_as_the_longest_rule_says)

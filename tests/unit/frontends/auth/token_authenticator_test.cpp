@@ -175,6 +175,81 @@ TEST_F(token_authenticator_test, a_withdrawn_key_takes_its_sessions_with_it)  //
     EXPECT_FALSE(ask(*all, who));
 }
 
+class keys_from_a_url : public token_authenticator_test
+{
+protected:
+    keys_from_a_url()
+    {
+        settings.algorithm = "ES256";
+        settings.key_file.clear();
+        settings.jwks_url = "https://id.example/keys";
+        all = make();
+        all->ask_for_keys([this] { ++asked; });
+        who.client_id = "c";
+    }
+    [[nodiscard]] static std::string set_of(std::string const& keys) { return "{\"keys\":[" + keys + "]}"; }
+    [[nodiscard]] broker::result<broker::identity> show(test::key_pair const& pair, std::string_view kid)
+    {
+        auto const expiry = std::to_string(fulmar::test::fake_clock::start_wall / 1000 + 60);
+        text = pair.sign(R"({"alg":"ES256","kid":")" + std::string{kid} + R"("})",
+                         R"({"sub":"ann","exp":)" + expiry + "}");
+        who.password = text;
+        return ask(*all, who);
+    }
+
+    test::key_pair const first{jwt_algorithm::es256};
+    test::key_pair const second{jwt_algorithm::es256};
+    std::unique_ptr<token_authenticator> all;
+    std::string text;
+    broker::credentials who;
+    int asked = 0;
+};
+
+TEST_F(keys_from_a_url, until_there_are_keys_no_token_is_accepted_and_it_is_said_that_this_may_change)
+{
+    EXPECT_EQ(show(first, "1").error(), broker::errc::authentication_unavailable);
+    EXPECT_EQ(asked, 1);
+    EXPECT_EQ(all->key_count(), 0U);
+    EXPECT_EQ(all->refused(), 1U);
+    EXPECT_EQ(all->take_keys(set_of(first.jwk("1"))), std::nullopt);
+    EXPECT_TRUE(show(first, "1"));
+    EXPECT_EQ(all->key_count(), 1U);
+}
+
+TEST_F(keys_from_a_url, an_unknown_kid_asks_for_keys_and_is_refused_until_they_are_there)
+{
+    EXPECT_EQ(all->take_keys(set_of(first.jwk("1"))), std::nullopt);
+    EXPECT_TRUE(show(first, "1"));
+    EXPECT_FALSE(show(second, "1")) << "a wrong signature is no reason to ask";
+    EXPECT_EQ(asked, 0);
+    EXPECT_EQ(show(second, "2").error(), broker::errc::bad_credentials);
+    EXPECT_EQ(asked, 1);
+    EXPECT_EQ(all->take_keys(set_of(first.jwk("1") + "," + second.jwk("2"))), std::nullopt);
+    EXPECT_TRUE(show(second, "2"));
+    EXPECT_TRUE(show(first, "1"));
+    EXPECT_EQ(all->reload(), std::nullopt);
+    EXPECT_EQ(asked, 2) << "and so does a reload";
+}
+
+TEST_F(keys_from_a_url, what_is_no_key_set_changes_nothing)
+{
+    EXPECT_EQ(all->take_keys(set_of(first.jwk("1"))), std::nullopt);
+    for (auto const& bad : {std::string{}, std::string{"<html>"}, std::string{"{}"}, set_of(""),
+                            set_of(second.jwk("2") + "," + second.jwk("2"))}) {
+        EXPECT_NE(all->take_keys(bad), std::nullopt) << bad;
+        EXPECT_TRUE(show(first, "1"));
+    }
+}
+
+TEST_F(keys_from_a_url, a_key_that_is_gone_takes_its_sessions_with_it)
+{
+    EXPECT_EQ(all->take_keys(set_of(first.jwk("1") + "," + second.jwk("2"))), std::nullopt);
+    auto const session = show(first, "1");
+    EXPECT_EQ(all->take_keys(set_of(second.jwk("2"))), std::nullopt);
+    EXPECT_EQ(all->take_ended().size(), 1U);
+    EXPECT_EQ(all->current_permissions("jwt:ann", "c"), nullptr);
+}
+
 TEST_F(token_authenticator_test, keys_that_cannot_be_used_prevent_the_start)  // attack list E13
 {
     write("short");
