@@ -75,6 +75,8 @@ private:
 // The headers that say who asks, of REST and SSE.
 [[nodiscard]] std::string authorization_lines(broker_address const& address);
 
+[[nodiscard]] std::string hmac_sha256(std::string_view key, std::string_view text);  // lower-case hexadecimal
+
 // The path with query of POST /apps/<id>/events, signed at `unix_s`.
 [[nodiscard]] std::string signed_pusher_target(broker_address const& address, std::string_view body,
                                                std::int64_t unix_s);

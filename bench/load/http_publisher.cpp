@@ -84,6 +84,8 @@ std::string md5(std::string_view text)
     return hex(digest, size);
 }
 
+}  // namespace
+
 std::string hmac_sha256(std::string_view key, std::string_view text)
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
@@ -92,8 +94,6 @@ std::string hmac_sha256(std::string_view key, std::string_view text)
          text.size(), digest, &size);
     return hex(digest, size);
 }
-
-}  // namespace
 
 std::string signed_pusher_target(broker_address const& address, std::string_view body, std::int64_t unix_s)
 {

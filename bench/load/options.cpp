@@ -141,18 +141,29 @@ void add_scenarios(CLI::App& app, options& o)
     offline->add_option("--restart-command", o.restart_command,
                         "Run between enqueue and replay; it restarts the broker and prints the new process id");
 
+    auto const add_channels = [&o](CLI::App& sub) {
+        sub.add_option("--channels", o.channels, "Pusher: subscriptions of each client")
+            ->check(CLI::Range(1, 1'000))
+            ->capture_default_str();
+        sub.add_option("--presence-members", o.presence_members,
+                       "Pusher: one of them is a presence channel with so many members; 0: none is")
+            ->capture_default_str();
+    };
     auto* const idle = add(scenario::idle, "Memory of connections with one subscription that do nothing");
     idle->add_option("--clients,-N", o.clients, "Connections")->capture_default_str();
     idle->add_flag("--durable-sessions", o.durable_sessions, "Sessions that outlive the connection");
+    add_channels(*idle);
 
     auto* const storm = add(scenario::storm, "All clients connect and subscribe at once");
     storm->add_option("--clients,-N", o.clients, "Connections")->capture_default_str();
     storm->add_option("--rounds", o.rounds, "How often")->capture_default_str();
     storm->add_option("--missed", o.missed, "Messages that each client then gets of a history, asked for with --path")
         ->capture_default_str();
+    add_channels(*storm);
 
     auto* const churn = add(scenario::churn, "Clients that connect, subscribe and leave, over and over");
     churn->add_option("--clients,-N", o.clients, "Clients at a time")->capture_default_str();
+    add_channels(*churn);
 }
 
 // What a scenario means by default where that differs from the others.
@@ -231,6 +242,8 @@ void check_fit(options const& o)
         refuse("Pusher's channels have no levels, which the wildcard of fanin needs");
     if (o.which == scenario::fanin && o.subscribers > 0 && !has_wildcards(p))
         refuse(std::string{to_string(p)} + " has no wildcards, which fanin needs");
+    if (p != protocol::pusher && (o.channels != 1 || o.presence_members != 0))
+        refuse("several subscriptions and presence channels are measured with --protocol pusher");
     if (o.subscribers == 0 && o.publish_qos() == 0)
         refuse("without subscribers publishes must be acknowledged: use --qos 1");
     if (!speaks_mqtt(p) && o.qos > 1)

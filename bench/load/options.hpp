@@ -34,17 +34,19 @@ struct options
     std::size_t payload_bytes = 64;
     std::uint8_t qos = 0;
     std::size_t window = 32;
-    double rate = 0;                 // publishes per second over all publishers; 0: closed loop
-    std::size_t messages = 1'000;    // offline: published in all
-    std::size_t returning = 15'000;  // offline: sessions that come back, at most
-    std::size_t parallel = 200;      // connections on their way at a time
-    std::size_t rounds = 3;          // storm
-    std::size_t missed = 0;          // storm: messages that every client gets when it comes back
-    bool durable_sessions = false;   // idle
-    std::string restart_command;     // offline: run between enqueue and replay; prints the new process id
-    std::string topic = "bench";     // first level of all topics
-    std::string profile = "chat";    // mixed: name of a built-in profile, or a file
-    double scale = 1;                // mixed: multiplies the profile's topics
+    double rate = 0;                   // publishes per second over all publishers; 0: closed loop
+    std::size_t messages = 1'000;      // offline: published in all
+    std::size_t returning = 15'000;    // offline: sessions that come back, at most
+    std::size_t parallel = 200;        // connections on their way at a time
+    std::size_t rounds = 3;            // storm
+    std::size_t channels = 1;          // idle, storm, churn: subscriptions of each client
+    std::size_t presence_members = 0;  // one of them is a presence channel with so many members; 0: none is
+    std::size_t missed = 0;            // storm: messages that every client gets when it comes back
+    bool durable_sessions = false;     // idle
+    std::string restart_command;       // offline: run between enqueue and replay; prints the new process id
+    std::string topic = "bench";       // first level of all topics
+    std::string profile = "chat";      // mixed: name of a built-in profile, or a file
+    double scale = 1;                  // mixed: multiplies the profile's topics
 
     // Where one side speaks text, payloads are text.
     [[nodiscard]] bool text() const noexcept { return carries_text(broker.speaks) || carries_text(publishing.speaks); }

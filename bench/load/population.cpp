@@ -30,10 +30,16 @@ private:
     swarm const& all_;
 };
 
-client_settings subscriber_of(options const& o, std::uint32_t number, char const* what)
+// Client `number`, which is number `place` of those that share presence channels.
+client_settings subscriber_of(options const& o, std::uint32_t number, std::size_t place, std::string const& what)
 {
     auto settings = client_of(o, number);
     settings.filter = o.topic + "/" + what + "/" + std::to_string(number);
+    for (std::size_t i = 1; i < o.channels; ++i)
+        settings.more.push_back(settings.filter + "/" + std::to_string(i));
+    if (o.presence_members != 0)
+        (settings.more.empty() ? settings.filter : settings.more.back()) =
+            "presence-" + o.topic + "/" + what + "/" + std::to_string(place / o.presence_members);
     return settings;
 }
 
@@ -87,7 +93,7 @@ void run_idle(options const& o, report& out)
     // The first connections pay for what is allocated once.
     auto const first = std::min<std::size_t>(o.clients, 100);
     for (std::uint32_t i = 0; i < first + o.clients; ++i) {
-        auto settings = subscriber_of(o, i, "idle");
+        auto settings = i < first ? subscriber_of(o, i, i, "first") : subscriber_of(o, i, i - first, "idle");
         if (o.durable_sessions) {
             settings.connect.clean = false;
             settings.connect.durable = true;
@@ -111,6 +117,8 @@ void run_idle(options const& o, report& out)
     out.count("clients", o.clients);
     out.text("sessions", o.durable_sessions ? "durable" : "clean");
     out.number("connecting", static_cast<double>(connected_ns) / 1e9, "s");
+    if (after.known)
+        out.number("broker_cpu_per_client", (after.cpu_s - before.cpu_s) / static_cast<double>(o.clients) * 1e6, "us");
     report_memory(out, before, after, o.clients);
     if (after.known)
         out.number("broker_cpu_while_idle", idle_cpu / o.duration_s * 100, "%");
@@ -131,7 +139,7 @@ void run_storm(options const& o, report& out)
         swarm all{o.broker};
         ready_times events{all};
         for (std::uint32_t i = 0; i < o.clients; ++i)
-            (void)all.create(subscriber_of(o, i, "storm"), events);
+            (void)all.create(subscriber_of(o, i, i, "storm"), events);
         auto const before = usage_of(o.pid);
         auto const start = monotonic_ns();
         if (!all.open_all(0, all.size(), all.size(), connect_timeout_ns))
@@ -214,7 +222,7 @@ void run_churn(options const& o, report& out)
     swarm all{o.broker};
     churn events{all};
     for (std::uint32_t i = 0; i < o.clients; ++i)
-        all.open(all.create(subscriber_of(o, i, "churn"), events));
+        all.open(all.create(subscriber_of(o, i, i, "churn"), events));
     churn_until(all, events, monotonic_ns() + static_cast<std::int64_t>(o.warmup_s * 1e9));
     auto const cycles = events.cycles;
     auto const own = own_cpu_s();

@@ -43,10 +43,11 @@ public:
 struct client_settings
 {
     connect_settings connect;
-    std::string filter;        // empty: does not subscribe
-    std::uint8_t qos = 0;      // of the subscription
-    std::uint32_t number = 0;  // the scenario's own
-    bool publishes = false;    // talks to the publishers' address
+    std::string filter;             // empty: does not subscribe
+    std::vector<std::string> more;  // Pusher: what it subscribes to beside it
+    std::uint8_t qos = 0;           // of the subscription
+    std::uint32_t number = 0;       // the scenario's own
+    bool publishes = false;         // talks to the publishers' address
 };
 
 class client
@@ -70,7 +71,8 @@ public:
     [[nodiscard]] std::int64_t opened_at() const noexcept { return opened_at_; }
 
     // The conversation's own; forgotten when the client closes.
-    std::string partial;  // of a message that spans frames or chunks
+    std::string partial;      // of a message that spans frames or chunks
+    std::size_t awaited = 0;  // subscriptions that are not confirmed yet
     std::unique_ptr<http_progress> http;
     connack_view& connack() noexcept { return connack_; }
 

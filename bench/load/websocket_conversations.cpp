@@ -1,5 +1,6 @@
 #include "bench/load/websocket_conversations.hpp"
 
+#include "bench/load/http_conversations.hpp"
 #include "bench/load/ws_wire.hpp"
 
 #include <algorithm>
@@ -78,9 +79,40 @@ std::string_view json_text_member(std::string_view object, std::string_view name
     return {};
 }
 
+namespace {
+
+// Of a connection_established, whose data is JSON in a string.
+[[nodiscard]] std::string_view socket_id_in(std::string_view established) noexcept
+{
+    static constexpr std::string_view before = R"(socket_id\":\")";
+    auto const at = established.find(before);
+    if (at == established.npos)
+        return {};
+    auto const rest = established.substr(at + before.size());
+    return rest.substr(0, rest.find('\\'));
+}
+
+}  // namespace
+
 std::string pusher_conversation::target() const
 {
     return path_for(address_, "/app/" + address_.key + "?protocol=7&client=fulmar-bench&version=1.0.0", {}, 0);
+}
+
+// A member of presence channels is called by the client's number.
+void pusher_conversation::subscribe(client& c, std::string channel, std::string_view socket)
+{
+    std::replace(channel.begin(), channel.end(), '/', '.');
+    if (!channel.starts_with("presence-"))
+        return say(c, R"({"event":"pusher:subscribe","data":{"auth":"","channel":")" + channel + "\"}}");
+    auto const number = std::to_string(c.settings.number);
+    auto const member = R"({"user_id":")" + number + R"(","user_info":{"name":"Member )" + number + "\"}}";
+    auto const signature = hmac_sha256(address_.secret, std::string{socket} + ":" + channel + ":" + member);
+    std::string quoted;
+    for (auto const each : member)
+        quoted.append(each == '"' ? "\\" : "").push_back(each);
+    say(c, R"({"event":"pusher:subscribe","data":{"auth":")" + address_.key + ":" + signature + R"(","channel":")" +
+               channel + R"(","channel_data":")" + quoted + "\"}}");
 }
 
 void pusher_conversation::on_text(client& c, std::string_view text)
@@ -100,11 +132,14 @@ void pusher_conversation::on_own_event(client& c, std::string_view event, std::s
         if (c.settings.filter.empty())
             return all_.become_ready(c);
         all_.set_state(c, client::state::subscribing);
-        auto channel = c.settings.filter;
-        std::replace(channel.begin(), channel.end(), '/', '.');
-        say(c, R"({"event":"pusher:subscribe","data":{"auth":"","channel":")" + channel + "\"}}");
+        auto const socket = socket_id_in(text);
+        c.awaited = 1 + c.settings.more.size();
+        subscribe(c, c.settings.filter, socket);
+        for (auto const& channel : c.settings.more)
+            subscribe(c, channel, socket);
     } else if (event == "pusher_internal:subscription_succeeded" && c.now() == client::state::subscribing) {
-        all_.become_ready(c);
+        if (--c.awaited == 0)
+            all_.become_ready(c);
     } else if (event == "pusher:ping") {
         say(c, R"({"event":"pusher:pong","data":{}})");
     } else if (event == "pusher:error" || event == "pusher:subscription_error") {

@@ -1,4 +1,4 @@
-// Text protocols over WebSocket: Pusher's subscribers, and Socket.IO.
+// Text protocols over WebSocket: Pusher's subscribers and members of presence channels, and Socket.IO.
 //
 // Spec:     RFC 6455; Pusher Channels protocol 7; Engine.IO 4, Socket.IO 5.
 #pragma once
@@ -39,6 +39,7 @@ private:
     [[nodiscard]] std::string target() const override;
     void on_text(client& c, std::string_view text) override;
     void on_own_event(client& c, std::string_view event, std::string_view text);
+    void subscribe(client& c, std::string channel, std::string_view socket);
 };
 
 // The server joins a room at ["join", room] and passes ["say", room, payload] on to it as ["said", payload]; it

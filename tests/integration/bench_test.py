@@ -182,6 +182,12 @@ class BenchAgainstTheBroker(unittest.TestCase):
             self.assertGreater(self.measured("storm", "-N", 20, "--rounds", 1, *speaks, listener=listener)["all_ready_s"], 0)
             self.assertGreater(self.measured("churn", "-N", 5, *SHORT, *speaks, listener=listener)["cycles_per_s"], 0)
 
+    def test_clients_of_pusher_may_have_several_channels_and_be_members_of_one(self):
+        report = self.measured("idle", "-N", 20, "--duration", "0.1", "--channels", 3, "--presence-members", 10, *PUSHER,
+                               listener="http")
+        self.assertIn("broker_cpu_per_client_us", report)
+        self.measured("storm", "-N", 20, "--rounds", 1, "--presence-members", 20, *PUSHER, listener="http")
+
     def test_a_storm_counts_what_every_client_had_missed(self):
         basic = "Basic " + base64.b64encode(b"the-key:the-secret").decode()
         for number in range(7):
@@ -246,7 +252,8 @@ class CommandLine(unittest.TestCase):
     def test_what_a_protocol_cannot_do_is_refused_before_anything_connects(self):
         for arguments in (["fanin", "--protocol", "pusher"], ["durable", "--protocol", "sse"], ["fanout", "--qos", "2", "--protocol",
                           "pusher"], ["fanout", "--payload", "30", "--protocol", "sse"], ["mixed", "--profile", "no-such"],
-                          ["fanout", "-S", "0"], ["no-such-scenario"], []):
+                          ["fanout", "-S", "0"], ["idle", "--presence-members", "5"],
+                          ["no-such-scenario"], []):
             done = fulmar("bench", *arguments)
             self.assertEqual(done.returncode, 2, arguments)
             self.assertNotEqual(done.stderr, "", arguments)

@@ -15,7 +15,7 @@ constexpr char const* upgraded = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: w
 
 struct conversation_test : testing::Test, swarm_events
 {
-    client& begin(protocol speaks, std::string filter)
+    client& begin(protocol speaks, std::string filter, std::vector<std::string> more = {})
     {
         broker_address address;
         address.speaks = speaks;
@@ -31,6 +31,8 @@ struct conversation_test : testing::Test, swarm_events
         client_settings settings;
         settings.connect.client_id = "c";
         settings.filter = std::move(filter);
+        settings.more = std::move(more);
+        settings.number = 5;
         auto& c = all->create(std::move(settings), *this);
         all->open(c);
         return c;
@@ -83,6 +85,24 @@ TEST_F(conversation_test, pusher_subscribes_after_the_connection_is_established_
     peer.says_frame(R"({"event":"m","channel":"bench.fanout","data":"abc"})");
     peer.says_frame(R"({ "data": "def", "channel": "event", "event": "m" })");  // any order, any spaces
     EXPECT_EQ(messages, (strings{"abc", "def"}));
+}
+
+TEST_F(conversation_test, a_pusher_client_is_ready_when_all_its_channels_are_and_signs_for_presence_channels)
+{
+    auto& c = begin(protocol::pusher, "a/b", {"presence-room"});
+    (void)peer.hears("\r\n\r\n");
+    peer.says(upgraded);
+    peer.says_frame(R"({"event":"pusher:connection_established","data":"{\"socket_id\":\"1.2\"}"})");
+    EXPECT_EQ(peer.hears_frame(), R"({"event":"pusher:subscribe","data":{"auth":"","channel":"a.b"}})");
+    auto const signature =
+        hmac_sha256("the-secret", R"(1.2:presence-room:{"user_id":"5","user_info":{"name":"Member 5"}})");
+    EXPECT_EQ(peer.hears_frame(), R"({"event":"pusher:subscribe","data":{"auth":"the-key:)" + signature +
+                                      R"(","channel":"presence-room","channel_data":)" +
+                                      R"("{\"user_id\":\"5\",\"user_info\":{\"name\":\"Member 5\"}}"}})");
+    peer.says_frame(R"({"event":"pusher_internal:subscription_succeeded","channel":"presence-room","data":"{}"})");
+    EXPECT_FALSE(c.ready());
+    peer.says_frame(R"({"event":"pusher_internal:subscription_succeeded","channel":"a.b","data":"{}"})");
+    EXPECT_TRUE(c.ready());
 }
 
 TEST_F(conversation_test, a_pusher_error_ends_the_client_and_is_quoted)
