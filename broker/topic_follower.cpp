@@ -235,7 +235,7 @@ void topic_follower::deliver_history(logged_message const& item)
         if (joined_.size() < joined_messages_max)
             return joined_.push_back(item);
         joining_ = false;
-        joined_ = {};
+        joined_ = std::vector<logged_message>{};
     }
 }
 
@@ -258,7 +258,7 @@ void topic_follower::leave()
         return;
     phase_ = phase::closed;
     alive_.reset();
-    joined_ = {};
+    joined_ = std::vector<logged_message>{};
     for (auto const& filter : topics_)
         home_.routes().unsubscribe(app_, *this, filter);
 }

@@ -71,6 +71,15 @@ void connection::send(std::string_view head, std::string_view tail, std::shared_
     }
 }
 
+void connection::send_shared(std::string_view head, std::string_view tail, std::shared_ptr<void const> keep)
+{
+    if (stage_ == stage::open) {
+        box().append(head);
+        box().append_shared(tail, std::move(keep));
+        flush_this_turn();
+    }
+}
+
 void connection::send_run(broker::frame_run const& run, std::uint32_t first_byte, std::uint32_t first_frame)
 {
     if (stage_ == stage::open) {
@@ -80,6 +89,11 @@ void connection::send_run(broker::frame_run const& run, std::uint32_t first_byte
 }
 
 std::size_t connection::backlog_bytes() const noexcept { return outbox_ == nullptr ? 0 : outbox_->waiting_bytes(); }
+
+std::size_t connection::shared_backlog_bytes() const noexcept
+{
+    return outbox_ == nullptr ? 0 : outbox_->shared_bytes();
+}
 
 void connection::close(std::uint16_t /*websocket_code*/, std::string_view /*websocket_reason*/) { begin_closing(true); }
 

@@ -9,7 +9,7 @@ namespace fulmar::net {
 namespace {
 
 constexpr std::size_t compact_bytes_min = 16 * 1024;
-constexpr std::size_t pieces_kept_max = 64;
+constexpr std::size_t pieces_kept_max = 8;
 
 auto& outbox_full(broker::shard_metrics& metrics)
 {
@@ -32,6 +32,15 @@ void outbox::append(std::string_view head, std::string_view tail, std::shared_pt
     }
     segments_.push_back({.what = kind::kept, .size = tail.size(), .source = tail.data(), .keep = std::move(keep)});
     waiting_ += tail.size();
+}
+
+void outbox::append_shared(std::string_view bytes, std::shared_ptr<void const> keep)
+{
+    if (!bytes.empty()) {
+        segments_.push_back(
+            {.what = kind::shared, .size = bytes.size(), .source = bytes.data(), .keep = std::move(keep)});
+        shared_ += bytes.size();
+    }
 }
 
 void outbox::append_owned(char const* bytes, std::size_t size)
@@ -62,7 +71,8 @@ std::string_view outbox::view(segment const& s) const noexcept
 {
     switch (s.what) {
     case kind::owned: return {bytes_.data() + s.offset, s.size};
-    case kind::kept: return {static_cast<char const*>(s.source) + s.offset, s.size};
+    case kind::kept:
+    case kind::shared: return {static_cast<char const*>(s.source) + s.offset, s.size};
     case kind::run: break;
     }
     auto const& run = *static_cast<broker::frame_run const*>(s.source);
@@ -128,7 +138,7 @@ void outbox::consume(std::size_t sent, broker::shard_metrics& metrics)
         s.offset += part;
         if (s.what != kind::run) {
             s.size -= part;
-            waiting_ -= part;
+            (s.what == kind::shared ? shared_ : waiting_) -= part;
         }
         if (part < size) {
             return;
@@ -197,9 +207,10 @@ void outbox::compact()
 
 void outbox::report(broker::shard_metrics& metrics) noexcept
 {
-    if (waiting_ != reported_) {
-        metrics.outbox_bytes.add(waiting_ - reported_);  // modulo 2^64: also downwards
-        reported_ = waiting_;
+    auto const now = waiting_ + shared_;
+    if (now != reported_) {
+        metrics.outbox_bytes.add(now - reported_);  // modulo 2^64: also downwards
+        reported_ = now;
     }
 }
 
@@ -209,8 +220,11 @@ void outbox::forget_all() noexcept
     bytes_.clear();
     first_ = 0;
     waiting_ = 0;
+    shared_ = 0;
     has_runs_ = false;
 }
+
+std::size_t outbox::memory() const noexcept { return bytes_.capacity() + segments_.capacity() * sizeof(segment); }
 
 void outbox::clear(broker::shard_metrics& metrics) noexcept
 {
@@ -226,7 +240,7 @@ std::unique_ptr<outbox> outbox_pool::acquire()
     }
     auto box = std::move(free_.back());
     free_.pop_back();
-    bytes_ -= box->bytes_.capacity();
+    bytes_ -= box->memory();
     return box;
 }
 
@@ -236,13 +250,13 @@ void outbox_pool::release(std::unique_ptr<outbox> box, broker::shard_metrics& me
     if (free_.size() == boxes_max) {
         return;
     }
-    if (box->bytes_.capacity() > box_bytes_max || bytes_ + box->bytes_.capacity() > bytes_max) {
-        box->bytes_ = {};
+    if (box->bytes_.capacity() > box_bytes_max || bytes_ + box->memory() > bytes_max) {
+        box->bytes_ = std::vector<char>{};  // ={} would keep its memory
     }
-    if (box->segments_.capacity() > pieces_kept_max) {
-        box->segments_ = {};
+    if (box->segments_.capacity() > pieces_kept_max || bytes_ + box->memory() > bytes_max) {
+        box->segments_ = std::vector<outbox::segment>{};
     }
-    bytes_ += box->bytes_.capacity();
+    bytes_ += box->memory();
     free_.push_back(std::move(box));
 }
 

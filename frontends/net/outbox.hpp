@@ -8,7 +8,8 @@
 //           connection has none.
 // Threads:  shard-owned.
 // Limits:   of runs, whole frames beyond `limit` waiting bytes are dropped and counted (drop_reason::outbox_full). Private
-//           bytes are the caller's to bound (wire::backlog_bytes): dropping part of a dialogue would break it.
+//           and shared bytes are the caller's to bound (wire::backlog_bytes, shared_backlog_bytes): dropping part of a
+//           dialogue would break it.
 // Cost:     one send per flush for up to pieces_max pieces; a single run costs no copy and no vector.
 #pragma once
 
@@ -31,6 +32,8 @@ public:
 
     // Appends one message: `head` is copied, `tail` too unless `keep` owns it and it is large.
     void append(std::string_view head, std::string_view tail = {}, std::shared_ptr<void const> keep = {});
+    // Many have the same of it: it is not copied, and does not count as waiting.
+    void append_shared(std::string_view bytes, std::shared_ptr<void const> keep);
     // The rest of `run`, as it will be when the turn ends, from `first_byte`, where frame number `first_frame` begins.
     void append_run(broker::frame_run const& run, std::uint32_t first_byte, std::uint32_t first_frame);
 
@@ -41,7 +44,9 @@ public:
     [[nodiscard]] bool blocked() const noexcept { return blocked_; }
 
     [[nodiscard]] bool empty() const noexcept { return first_ == segments_.size(); }
-    [[nodiscard]] std::size_t waiting_bytes() const noexcept { return waiting_; }  // runs of this turn not included
+    // Runs of this turn and what is shared are not included.
+    [[nodiscard]] std::size_t waiting_bytes() const noexcept { return waiting_; }
+    [[nodiscard]] std::size_t shared_bytes() const noexcept { return shared_; }
 
     // Forgets everything (the connection is lost).
     void clear(broker::shard_metrics& metrics) noexcept;
@@ -49,15 +54,15 @@ public:
 private:
     friend class outbox_pool;
 
-    enum class kind : std::uint8_t { owned, kept, run };
+    enum class kind : std::uint8_t { owned, kept, shared, run };
     struct segment
     {
         kind what = kind::owned;
         std::uint32_t first_frame = 0;          // run
-        std::size_t offset = 0;                 // owned: in bytes_; kept and run: bytes already sent
-        std::size_t size = 0;                   // owned, kept: what is left
-        void const* source = nullptr;           // kept: the payload; run: the frame_run
-        std::shared_ptr<void const> keep = {};  // kept
+        std::size_t offset = 0;                 // owned: in bytes_; others: bytes already sent
+        std::size_t size = 0;                   // what is left; not of runs
+        void const* source = nullptr;           // kept, shared: the payload; run: the frame_run
+        std::shared_ptr<void const> keep = {};  // kept, shared
     };
 
     void append_owned(char const* bytes, std::size_t size);
@@ -68,12 +73,14 @@ private:
     void absorb(segment& s, std::size_t limit, broker::shard_metrics& metrics);
     void compact();
     void report(broker::shard_metrics& metrics) noexcept;
+    [[nodiscard]] std::size_t memory() const noexcept;
     void forget_all() noexcept;
 
     std::vector<segment> segments_;  // [first_, end) in the order of sending
     std::vector<char> bytes_;        // of the owned segments, with holes where they were sent
     std::size_t first_ = 0;
     std::size_t waiting_ = 0;
+    std::size_t shared_ = 0;
     std::size_t reported_ = 0;  // part of the gauge shard_metrics::outbox_bytes
     bool blocked_ = false;
     bool has_runs_ = false;
@@ -82,21 +89,23 @@ private:
 // Outboxes not in use, with their memory.
 //
 // Owner:    net::shard_frontend.
-// Limits:   boxes_max boxes with together bytes_max of memory; what is beyond goes back to the allocator.
+// Limits:   boxes_max boxes with together bytes_max of memory; what is beyond goes back to the allocator. A new piece of
+//           memory costs little beside the system call that it is for: only what every turn needs is worth keeping.
 class outbox_pool
 {
 public:
     static constexpr std::size_t boxes_max = 4096;
-    static constexpr std::size_t box_bytes_max = 32 * 1024;
-    static constexpr std::size_t bytes_max = 8 * 1024 * 1024;
+    static constexpr std::size_t box_bytes_max = 8 * 1024;
+    static constexpr std::size_t bytes_max = 1024 * 1024;
 
     [[nodiscard]] std::unique_ptr<outbox> acquire();
     void release(std::unique_ptr<outbox> box, broker::shard_metrics& metrics) noexcept;
     [[nodiscard]] std::size_t size() const noexcept { return free_.size(); }
+    [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
 
 private:
     std::vector<std::unique_ptr<outbox>> free_;
-    std::size_t bytes_ = 0;
+    std::size_t bytes_ = 0;  // allocated by them
 };
 
 }  // namespace fulmar::net

@@ -46,6 +46,14 @@ public:
     // TCP plain bytes. Large tails are not copied if `keep` owns their memory.
     virtual void send(std::string_view head, std::string_view tail = {}, std::shared_ptr<void const> keep = {}) = 0;
 
+    // The same for what many receive alike, such as the members of a large channel: `tail` is not copied, and counts as
+    // shared_backlog_bytes instead of backlog_bytes, so that messages that follow it are not dropped for its sake. Who
+    // sends it has to bound it.
+    virtual void send_shared(std::string_view head, std::string_view tail, std::shared_ptr<void const> keep)
+    {
+        send(head, tail, std::move(keep));
+    }
+
     // The rest of this turn's `run` from `first_byte` on is to be sent. The run is already framed for this transport
     // (framing()). When the socket is backlogged beyond limits::outbox_bytes at the end of the turn, whole frames are
     // dropped and counted (drop_reason::outbox_full).
@@ -56,6 +64,7 @@ public:
     [[nodiscard]] virtual framing_kind framing() const noexcept = 0;
 
     [[nodiscard]] virtual std::size_t backlog_bytes() const noexcept = 0;
+    [[nodiscard]] virtual std::size_t shared_backlog_bytes() const noexcept { return 0; }
 
     // Sends what is in the outbox, then closes (WebSocket: with `websocket_code`). Nothing is delivered to the protocol
     // afterwards except on_closed. Idempotent.

@@ -105,7 +105,7 @@ io_result tls_session::write(std::span<iovec const> pieces)
             unsent_.erase(unsent_.begin(), unsent_.end() - static_cast<std::ptrdiff_t>(rest.size()));
             return {status, 0};
         }
-        unsent_ = {};
+        unsent_ = std::vector<char>{};  // ={} would keep its memory
     }
     std::array<char, record_bytes> record;
     std::size_t accepted = 0;

@@ -233,7 +233,7 @@ void websocket_session::offer_stream(std::vector<char>& bytes)
         consumed = bytes.size();
     if (&bytes == &rest_) {
         if (consumed == rest_.size())
-            rest_ = {};
+            rest_ = std::vector<char>{};  // ={} would keep its memory
         else
             rest_.erase(rest_.begin(), rest_.begin() + static_cast<std::ptrdiff_t>(consumed));
         return;
@@ -270,8 +270,8 @@ void websocket_session::fail(std::uint16_t code)
         send_close(code, {});
     }
     phase_ = phase::closed;
-    rest_ = {};
-    message_ = {};
+    rest_ = std::vector<char>{};
+    message_ = std::vector<char>{};
     outer_.close();
 }
 

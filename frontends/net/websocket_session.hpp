@@ -83,9 +83,11 @@ private:
 
     // wire, for the inner protocol
     void send(std::string_view head, std::string_view tail, std::shared_ptr<void const> keep) override;
+    void send_shared(std::string_view head, std::string_view tail, std::shared_ptr<void const> keep) override;
     void send_run(broker::frame_run const& run, std::uint32_t first_byte, std::uint32_t first_frame) override;
     [[nodiscard]] framing_kind framing() const noexcept override;
     [[nodiscard]] std::size_t backlog_bytes() const noexcept override { return outer_.backlog_bytes(); }
+    [[nodiscard]] std::size_t shared_backlog_bytes() const noexcept override { return outer_.shared_backlog_bytes(); }
     void close(std::uint16_t code, std::string_view reason) override;
     void abort() override;
     void set_deadline(std::chrono::milliseconds after) override;

@@ -64,6 +64,18 @@ void websocket_session::send_frame(websocket_opcode kind, std::string_view head,
     outer_.send(head, tail, std::move(keep));
 }
 
+// Not compressed: that would be done for each receiver anew.
+void websocket_session::send_shared(std::string_view head, std::string_view tail, std::shared_ptr<void const> keep)
+{
+    if (phase_ != phase::open)
+        return;
+    answered_ = true;
+    std::array<char, frame_header_bytes_max> header;
+    auto const kind = messages_ ? websocket_opcode::text : websocket_opcode::binary;
+    outer_.send({header.data(), write_frame_header(header.data(), kind, head.size() + tail.size())}, head);
+    outer_.send_shared({}, tail, std::move(keep));
+}
+
 void websocket_session::send_run(broker::frame_run const& run, std::uint32_t first_byte, std::uint32_t first_frame)
 {
     if (phase_ == phase::open)

@@ -38,9 +38,11 @@ public:
 
     [[nodiscard]] virtual connection_id id() const noexcept = 0;
 
-    // Everything that is or will be in `run` until the end of this turn. `events_only`: what a slow client may lose; else
-    // it has to be closed if it loses any of it, because it would have a wrong picture of the channel.
-    virtual void take_frames(broker::frame_run const& run, bool events_only) = 0;
+    // Everything that is in `run` from `first_byte` on, where frame number `first_frame` begins, or will be until the end
+    // of this turn. `events_only`: what a slow client may lose; else it has to be closed if it loses any of it, because it
+    // would have a wrong picture of the channel.
+    virtual void take_frames(broker::frame_run const& run, std::uint32_t first_byte, std::uint32_t first_frame,
+                             bool events_only) = 0;
 
     // --- of a connection with a session (follower.hpp) ---
     // The same for logged events: nothing of them may be lost.

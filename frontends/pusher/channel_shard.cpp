@@ -175,10 +175,13 @@ void channel_shard::ask_home(request_ptr const& wanted, std::uint32_t serial, st
         home_, channel.home(),
         [&all = directory_, wanted, serial, follows, from = home_.id()](channel_shard& there) {
             there.channels().recall(wanted->app, wanted->channel, [&all, &there, wanted, serial, follows, from] {
-                auto outcome = there.channels().enter(from, wanted->app, wanted->channel, wanted->member);
-                all.run_at(there.home(), from, [wanted, serial, follows, outcome](channel_shard& back) {
-                    back.finish(*wanted, serial, {outcome.refused, outcome.greeting, outcome.cached, follows});
-                });
+                there.channels().enter(
+                    from, wanted->app, wanted->channel, wanted->member,
+                    [&all, &there, wanted, serial, follows, from](home_channels::entry_outcome const& outcome) {
+                        all.run_at(there.home(), from, [wanted, serial, follows, outcome](channel_shard& back) {
+                            back.finish(*wanted, serial, {outcome.refused, outcome.greeting, outcome.cached, follows});
+                        });
+                    });
             });
         },
         wanted->channel.size());
@@ -208,6 +211,8 @@ void channel_shard::finish(subscribe_request const& wanted, std::uint32_t serial
         outcome.place = outcome.follows ? outcome.follows->place : channel.add(*client);
         metrics_.subscriptions.add();
         client->on_subscribed(wanted.token, outcome);
+        if (!outcome.follows && find(wanted.client) == client)  // it may have been cut off
+            channel.let_in(*client);
         if (!wanted.member)
             tell_count(channel);
     }
@@ -221,9 +226,10 @@ void channel_shard::let_go(local_channel& channel, std::shared_ptr<follower> con
         channel.remove(*follows);
 }
 
-void channel_shard::unsubscribe(local_channel& where, std::uint32_t place, std::string_view member)
+void channel_shard::unsubscribe(local_channel& where, std::uint32_t place, std::string_view member,
+                                bool stays_connected)
 {
-    where.remove(place);
+    where.remove(place, stays_connected);
     tell_gone(where, member);
     drop_if_unused(where);
 }
@@ -266,6 +272,14 @@ void channel_shard::tell_leave(broker::shard_id home, broker::app_id app, std::s
         channel.size() + user.size());
 }
 
+void channel_shard::next_turn(std::function<void(channel_shard&)> task)
+{
+    boost::asio::post(home_.io(), [alive = alive_, task = std::move(task)] {
+        if (*alive != nullptr)
+            task(**alive);
+    });
+}
+
 // --- frame runs ------------------------------------------------------------------------------------------------
 
 broker::frame_run& channel_shard::open_run()
@@ -294,7 +308,7 @@ void channel_shard::on_turn_end()
 void channel_shard::recycle(std::vector<std::unique_ptr<broker::frame_run>> spent)
 {
     for (auto& run : spent) {
-        if (idle_runs_.size() >= runs_kept || run->bytes.capacity() > 2 * broker::run_bytes_max)
+        if (idle_runs_.size() >= runs_kept || run->bytes.capacity() > idle_run_bytes_max)
             continue;
         run->clear();
         idle_runs_.push_back(std::move(run));

@@ -70,10 +70,13 @@ public:
     // The client hears of the outcome through on_subscribed, possibly before this returns.
     void subscribe(subscribe_request wanted);
     // Ends a subscription. `member`: the user of a presence channel, else empty.
-    void unsubscribe(local_channel& where, std::uint32_t place, std::string_view member);
+    void unsubscribe(local_channel& where, std::uint32_t place, std::string_view member, bool stays_connected);
     void unsubscribe(local_channel& where, follower& who, std::string_view member);
     [[nodiscard]] local_channel* find_channel(broker::app_id app, std::string_view name) noexcept;
     [[nodiscard]] std::size_t channel_count() const noexcept { return locals_.size(); }
+
+    // Runs `task` in the next turn.
+    void next_turn(std::function<void(channel_shard&)> task);
 
     // --- frame runs ----------------------------------------------------------------------------------------------
     // A run that lasts until the end of this turn.
@@ -87,6 +90,7 @@ public:
 
 private:
     static constexpr std::size_t runs_kept = 64;
+    static constexpr std::size_t idle_run_bytes_max = 32 * 1024;
 
     struct answer;
     void on_turn_end() override;

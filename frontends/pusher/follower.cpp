@@ -38,8 +38,8 @@ void follower::end() noexcept
 {
     phase_ = phase::ended;
     opened_ = {};
-    first_ = joined_ = {};
-    held_ = {};
+    first_ = joined_ = std::vector<broker::logged_message>{};
+    held_ = std::vector<broker::message_ptr>{};
 }
 
 // --- what was missed ---------------------------------------------------------------------------------------------
@@ -281,7 +281,7 @@ void follower::note(broker::logged_message const& item)
     if (joined_.size() < joined_max)
         return joined_.push_back(item);
     joining_ = complete_ = false;
-    joined_ = {};
+    joined_ = std::vector<broker::logged_message>{};
 }
 
 void follower::hold(broker::message_ptr const& m)

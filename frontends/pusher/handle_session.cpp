@@ -20,6 +20,8 @@ namespace {
 constexpr std::int64_t barrier_after_ms = 200;  // the first event that is not acknowledged
 constexpr std::uint32_t barrier_turns = 64;
 constexpr std::int64_t report_every_ms = 30'000;
+constexpr std::size_t shared_greeting_bytes_min =
+    16 * 1024;  // smaller ones are copied, and compressed for who wants it
 
 // A cookie comes along whatever page opens the connection: only those of the app's own sites may use it.
 [[nodiscard]] bool cookie_counts(net::http_request const& request, broker::app const& app)
@@ -116,13 +118,20 @@ void protocol::greet(std::string const& channel, subscribe_outcome const& outcom
         verdict = R"("recovered":false,"reason":"unavailable","missed":0)";
     if (!outcome.greeting)
         return send(channel_event_text("pusher_internal:subscription_succeeded", channel, "{" + verdict + "}"));
-    if (verdict.empty())
-        return send(*outcome.greeting);
-    // The data of a presence channel is an object in a string: the text ends with }"} .
-    std::string escaped;
-    append_json_string(escaped, "," + verdict);
-    auto text = *outcome.greeting;
-    send(text.insert(text.size() - 3, escaped, 1, escaped.size() - 2));
+    // The data of a presence channel is an object in a string: the verdict becomes its first members.
+    static constexpr std::string_view data_begins = R"("data":"{)";
+    std::string_view members = *outcome.greeting;
+    std::string head;
+    if (!verdict.empty()) {
+        std::string escaped;
+        append_json_string(escaped, verdict + ",");
+        auto const at = members.find(data_begins) + data_begins.size();
+        head.append(members.substr(0, at)).append(escaped, 1, escaped.size() - 2);
+        members.remove_prefix(at);
+    }
+    if (members.size() >= shared_greeting_bytes_min)
+        return send_shared(head, members, outcome.greeting);
+    send(head.append(members));
 }
 
 void protocol::send_cached(std::string const& channel, subscribe_outcome const& outcome)

@@ -165,7 +165,7 @@ void protocol::on_subscribed(std::uint32_t token, subscribe_outcome const& outco
     if (found->more->member.empty() && !outcome.follows)
         found->more.reset();
     else
-        found->more->channel = {};
+        std::string{}.swap(found->more->channel);
     auto const kind = outcome.where->kind();
     if (kind.access == channel_access::signed_only || kind.access == channel_access::presence)
         authorize_by_ = 0;
@@ -196,11 +196,11 @@ void protocol::on_unsubscribe(client_command const& command)
     auto gone = std::move(*known);
     drop_subscription(*known);
     forget_in_session(command.channel);
-    leave(gone);
+    leave(gone, true);
 }
 
 // One that is pending: whoever brings the outcome finds nobody waiting for it.
-void protocol::leave(subscription& one)
+void protocol::leave(subscription& one, bool stays_connected)
 {
     if (one.where == nullptr)
         return;
@@ -208,7 +208,7 @@ void protocol::leave(subscription& one)
     if (one.more && one.more->follows)
         shard_.unsubscribe(*one.where, *one.more->follows, member);
     else
-        shard_.unsubscribe(*one.where, one.place, member);
+        shard_.unsubscribe(*one.where, one.place, member, stays_connected);
 }
 
 }  // namespace fulmar::pusher

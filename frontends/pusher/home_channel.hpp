@@ -53,13 +53,17 @@ public:
     std::vector<shard_count> counts;
     broker::steady_time next_count_at{};
     std::unique_ptr<std::map<std::string, presence_member, std::less<>>> members;
-    std::shared_ptr<std::string const> greeting;  // null: to be encoded anew
+    std::shared_ptr<std::string const> greeting;    // null: to be encoded anew
+    std::vector<home_channels::entered> newcomers;  // not greeted yet: those of one turn share a greeting
     broker::message_ptr cached;
     broker::wall_ms cached_at = 0;
     std::list<home_channel*>::iterator cached_place;  // while cached
     std::vector<std::function<void()>> recalling;     // who waits while the log is read: as many as subscribe
 
-    [[nodiscard]] bool unused() const noexcept { return total == 0 && !cached && recalling.empty(); }
+    [[nodiscard]] bool unused() const noexcept
+    {
+        return total == 0 && !cached && recalling.empty() && newcomers.empty();
+    }
     [[nodiscard]] std::uint32_t& count_of(broker::shard_id shard);
 
 private:

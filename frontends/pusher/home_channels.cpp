@@ -60,40 +60,78 @@ void home_channels::drop_if_unused(home_channel& channel)
 
 // --- subscribers -----------------------------------------------------------------------------------------------
 
-home_channels::entry_outcome home_channels::enter(broker::shard_id from, broker::app_id app, std::string_view name,
-                                                  std::optional<member_identity> const& member)
+// False: it has as many members as it may have.
+bool home_channels::admit(home_channel& channel, broker::shard_id from, member_identity const& member)
+{
+    if (!channel.members)
+        channel.members = std::make_unique<std::map<std::string, presence_member, std::less<>>>();
+    auto place = channel.members->find(member.user_id);
+    if (place == channel.members->end()) {
+        if (channel.members->size() >= app_of(channel.app)->limits.presence_members)
+            return false;
+        place = channel.members->emplace(member.user_id, make_member(member.user_id, member.id_json, member.info_json))
+                    .first;
+        channel.greeting.reset();
+        broadcast(channel, member_added(channel, place->second));  // newcomers are not among the receivers yet
+    }
+    auto const first = ++place->second.connections == 1;
+    change_total(channel, from, channel.count_of(from) + 1);
+    if (first)
+        tell(broker::webhook_kind::member_added, channel, member.user_id);
+    return true;
+}
+
+void home_channels::enter(broker::shard_id from, broker::app_id app, std::string_view name,
+                          std::optional<member_identity> const& member, entered then)
 {
     auto& channel = obtain(app, name);
     entry_outcome out;
-    if (channel.kind.access == channel_access::presence && member) {
-        if (!channel.members)
-            channel.members = std::make_unique<std::map<std::string, presence_member, std::less<>>>();
-        auto place = channel.members->find(member->user_id);
-        if (place == channel.members->end()) {
-            if (channel.members->size() >= app_of(app)->limits.presence_members) {
-                drop_if_unused(channel);
-                return {"the presence channel has as many members as it may have", {}, {}};
-            }
-            place = channel.members
-                        ->emplace(member->user_id, make_member(member->user_id, member->id_json, member->info_json))
-                        .first;
-            channel.greeting.reset();
-            broadcast(channel, member_added(channel, place->second));  // the newcomer is not among the receivers yet
-        }
-        auto const first = ++place->second.connections == 1;
-        change_total(channel, from, channel.count_of(from) + 1);
-        if (first)
-            tell(broker::webhook_kind::member_added, channel, member->user_id);
-        if (!channel.greeting)
-            channel.greeting = std::make_shared<std::string const>(presence_greeting(channel));
-        out.greeting = channel.greeting;
+    if (channel.kind.access != channel_access::presence || !member) {
+        look_into_cache(channel, out);
+        return then(out);
     }
-    if (channel.kind.cache) {
-        out.cached = valid_cached(channel);
-        if (!out.cached && !std::exchange(channel.miss_told, true))
-            tell(broker::webhook_kind::cache_miss, channel);
+    if (!admit(channel, from, *member)) {
+        drop_if_unused(channel);
+        out.refused = "the presence channel has as many members as it may have";
+        return then(out);
     }
-    return out;
+    channel.newcomers.push_back(std::move(then));
+    if (channel.newcomers.size() > 1)
+        return;
+    greeting_.emplace_back(app, channel.name);
+    if (greeting_.size() == 1)
+        owner_.next_turn([](channel_shard& here) { here.channels().greet_newcomers(); });
+}
+
+void home_channels::greet_newcomers()
+{
+    for (auto const& [app, name] : std::exchange(greeting_, {}))
+        greet(*find(app, name));  // who waits keeps it
+}
+
+// What was told of comings and goings before went to everybody else only; what is told from now on goes to them, too.
+void home_channels::greet(home_channel& channel)
+{
+    if (!channel.greeting)
+        channel.greeting = std::make_shared<std::string const>(presence_greeting(channel));
+    entry_outcome out;
+    out.greeting = channel.greeting;
+    look_into_cache(channel, out);
+    auto const app = channel.app;
+    auto const name = channel.name;
+    for (auto const& then : std::exchange(channel.newcomers, {}))
+        then(out);
+    if (auto* const left = find(app, name))  // they may have been cut off meanwhile
+        drop_if_unused(*left);
+}
+
+void home_channels::look_into_cache(home_channel& channel, entry_outcome& out)
+{
+    if (!channel.kind.cache)
+        return;
+    out.cached = valid_cached(channel);
+    if (!out.cached && !std::exchange(channel.miss_told, true))
+        tell(broker::webhook_kind::cache_miss, channel);
 }
 
 void home_channels::leave(broker::shard_id from, broker::app_id app, std::string_view name, std::string_view user)

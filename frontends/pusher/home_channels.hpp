@@ -8,8 +8,8 @@
 // Threads:  shard-owned.
 // Limits:   app_limits::presence_members; channel_directory::cached_max and cached_bytes_max; everything else is bounded by
 //           the subscriptions of connections.
-// Cost:     a join or leave encodes one event, whatever the number of members; a joiner's list of members is kept encoded
-//           until somebody comes or goes.
+// Cost:     a join or leave encodes one event, whatever the number of members; the list of members is put together once for
+//           all who come in one turn, and kept until somebody comes or goes.
 #pragma once
 
 #include "broker/app.hpp"
@@ -44,9 +44,11 @@ public:
         std::shared_ptr<std::string const> greeting;  // presence
         broker::message_ptr cached;
     };
-    // A connection of shard `from` subscribes. Of a presence channel it is a member from now on.
-    [[nodiscard]] entry_outcome enter(broker::shard_id from, broker::app_id app, std::string_view channel,
-                                      std::optional<member_identity> const& member);
+    using entered = std::function<void(entry_outcome const&)>;
+    // A connection of shard `from` subscribes. Of a presence channel it is a member from now on; it is greeted in the next
+    // turn, together with all others who come in this one. `then` runs at once for other channels, and if it is refused.
+    void enter(broker::shard_id from, broker::app_id app, std::string_view channel,
+               std::optional<member_identity> const& member, entered then);
     void leave(broker::shard_id from, broker::app_id app, std::string_view channel, std::string_view user);
     // Shard `from` has `count` subscribed connections now. Not for presence channels.
     void set_count(broker::shard_id from, broker::app_id app, std::string_view channel, std::uint32_t count);
@@ -71,6 +73,10 @@ private:
     [[nodiscard]] home_channel& obtain(broker::app_id app, std::string_view name);
     [[nodiscard]] home_channel* find(broker::app_id app, std::string_view name) noexcept;
     void drop_if_unused(home_channel& channel);
+    [[nodiscard]] bool admit(home_channel& channel, broker::shard_id from, member_identity const& member);
+    void greet_newcomers();
+    void greet(home_channel& channel);
+    void look_into_cache(home_channel& channel, entry_outcome& out);
     [[nodiscard]] broker::app const* app_of(broker::app_id app);
     void change_total(home_channel& channel, broker::shard_id from, std::uint32_t count);
     void announce_count(home_channel& channel);
@@ -87,6 +93,7 @@ private:
     std::list<home_channel*> cached_;  // the oldest first
     std::size_t cached_bytes_ = 0;
     std::vector<std::pair<broker::app_id, std::string>> throttled_;  // whose count is still to be told
+    std::vector<std::pair<broker::app_id, std::string>> greeting_;   // that have newcomers
 };
 
 }  // namespace fulmar::pusher

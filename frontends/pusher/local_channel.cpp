@@ -62,14 +62,22 @@ void local_channel::end_pending() noexcept
 
 std::uint32_t local_channel::add(channel_client& who)
 {
-    seal();
     clients_.push_back(&who);
     return static_cast<std::uint32_t>(clients_.size() - 1);
 }
 
-void local_channel::remove(std::uint32_t place)
+void local_channel::let_in(channel_client& who)
 {
-    seal();
+    if (run_ == nullptr || run_turn_ != owner_.turn() || run_excluded_ == &who)
+        return;
+    who.take_frames(*run_, static_cast<std::uint32_t>(run_->bytes.size()),
+                    static_cast<std::uint32_t>(run_->frame_ends.size()), run_events_only_);
+}
+
+void local_channel::remove(std::uint32_t place, bool stays_connected)
+{
+    if (stays_connected)
+        seal();
     auto* const last = clients_.back();
     clients_.pop_back();
     if (place == clients_.size())
@@ -106,7 +114,7 @@ broker::frame_run& local_channel::run_for(channel_client const* excluded, bool e
     run_events_only_ = events_only;
     for (auto* const to : clients_)
         if (to != excluded)
-            to->take_frames(*run_, events_only);
+            to->take_frames(*run_, 0, 0, events_only);
     return *run_;
 }
 

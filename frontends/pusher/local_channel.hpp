@@ -1,7 +1,8 @@
 // One channel on one shard: the connections of this shard that are subscribed to it.
 //
 // For the router the channel is one subscriber, however many connections it has. Its first event in a turn visits each
-// connection once and gives it a cursor into a frame run; later events of the turn are only appended to the run.
+// connection once and gives it a cursor into a frame run; later events of the turn are only appended to the run. Who comes
+// meanwhile gets a cursor to where the run is by then, so that many who come or go at once do not each begin a new one.
 //
 // Owner:    channel_shard, as long as anybody is or wants to be subscribed.
 // Threads:  shard-owned.
@@ -49,7 +50,10 @@ public:
     [[nodiscard]] broker::message_ptr const& passed_by() const noexcept { return passed_by_; }
 
     [[nodiscard]] std::uint32_t add(channel_client& who);
-    void remove(std::uint32_t place);
+    // What is said from now on in this turn is for it, too: to be called when it has been told that it is subscribed.
+    void let_in(channel_client& who);
+    // One whose connection ends with this may as well get what is said in the rest of this turn.
+    void remove(std::uint32_t place, bool stays_connected);
 
     // A connection with a session takes part as a follower.
     void add(std::shared_ptr<follower> const& who);

@@ -161,7 +161,7 @@ void protocol::leave_everything()
     if (!std::exchange(open_, false))
         return;
     for (auto& one : subscriptions_)
-        leave(one);
+        leave(one, false);
     subscriptions_.clear();
     close_session();
     forget_user();
@@ -205,24 +205,36 @@ void protocol::on_message(net::websocket_opcode kind, std::string_view text)
 // What is said to this client alone is never dropped: one that lets it pile up is cut off.
 void protocol::send(std::string_view text)
 {
-    if (!open_)
-        return;
-    if (wire_.backlog_bytes() > 2 * shard_.home().limit().outbox_bytes) {
-        shard_.home().metrics().slow_consumers_closed.add();
-        leave_everything();
-        return wire_.abort();
-    }
-    wire_.send_message(net::websocket_opcode::text, text);
+    if (open_ && !cut_off_if_piled_up(wire_.backlog_bytes()))
+        wire_.send_message(net::websocket_opcode::text, text);
+}
+
+// What waits for one client never holds more than one such text beyond the limit.
+void protocol::send_shared(std::string_view head, std::string_view tail, std::shared_ptr<void const> keep)
+{
+    if (open_ && !cut_off_if_piled_up(wire_.backlog_bytes() + wire_.shared_backlog_bytes()))
+        wire_.send_shared(head, tail, std::move(keep));
+}
+
+bool protocol::cut_off_if_piled_up(std::size_t waiting)
+{
+    if (waiting <= 2 * shard_.home().limit().outbox_bytes)
+        return false;
+    shard_.home().metrics().slow_consumers_closed.add();
+    leave_everything();
+    wire_.abort();
+    return true;
 }
 
 void protocol::send_error(std::string_view text, unsigned code) { send(error_event(text, code)); }
 
-void protocol::take_frames(broker::frame_run const& run, bool events_only)
+void protocol::take_frames(broker::frame_run const& run, std::uint32_t first_byte, std::uint32_t first_frame,
+                           bool events_only)
 {
     // A run has at most a quarter of what an outbox may hold: below three quarters nothing of it is dropped.
     if (!events_only && wire_.backlog_bytes() > shard_.home().limit().outbox_bytes / 4 * 3)
         behind_ = true;
-    wire_.send_run(run, 0, 0);
+    wire_.send_run(run, first_byte, first_frame);
 }
 
 // Its picture of a channel may be wrong: it starts afresh, now that it can be told so.

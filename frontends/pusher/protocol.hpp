@@ -102,7 +102,8 @@ private:
 
     // --- channel_client
     [[nodiscard]] connection_id id() const noexcept override { return id_; }
-    void take_frames(broker::frame_run const& run, bool events_only) override;
+    void take_frames(broker::frame_run const& run, std::uint32_t first_byte, std::uint32_t first_frame,
+                     bool events_only) override;
     void take_logged(broker::frame_run const& run) override;
     void take_text(std::string_view event) override;
     [[nodiscard]] bool crowded() const override;
@@ -122,6 +123,8 @@ private:
     void close(close_reason why, std::string_view text);
     void leave_everything();
     void send(std::string_view text);
+    void send_shared(std::string_view head, std::string_view tail, std::shared_ptr<void const> keep);
+    [[nodiscard]] bool cut_off_if_piled_up(std::size_t waiting);
     void send_error(std::string_view text, unsigned code = 0);
     void arm();
     [[nodiscard]] bool check_silence(std::int64_t now_ms);
@@ -139,7 +142,7 @@ private:
     [[nodiscard]] subscription* find_subscription(std::string_view channel) noexcept;
     void drop_subscription(subscription& which);
 
-    void leave(subscription& one);
+    void leave(subscription& one, bool stays_connected);
 
     // handle_session.cpp
     [[nodiscard]] bool choose_session(net::http_request const& request, broker::app const& app);

@@ -132,6 +132,29 @@ TEST_F(outbox_test, a_large_kept_payload_is_not_copied_and_is_let_go_when_sent)
     EXPECT_EQ(read(), "head" + *payload);
 }
 
+TEST_F(outbox_test, what_is_shared_is_not_copied_and_leaves_the_limit_to_what_follows)
+{
+    make_socket_small();
+    constexpr std::size_t limit = 10'000;
+    auto const payload = std::make_shared<std::string const>(1'000'000, 'p');
+    broker::frame_run run;
+    box_.append("head");
+    box_.append_shared(*payload, payload);
+    box_.append_run(run, 0, 0);
+    add_frame(run, std::string(limit, 'f'));
+    EXPECT_EQ(flush(limit), io_status::would_block);
+    EXPECT_EQ(payload.use_count(), 2);
+    EXPECT_LE(box_.waiting_bytes(), limit);
+    EXPECT_GT(box_.shared_bytes(), limit);
+    EXPECT_EQ(metrics_.outbox_bytes.get(), box_.waiting_bytes() + box_.shared_bytes());
+    run.clear();
+    EXPECT_TRUE(drain(limit) == "head" + *payload + std::string(limit, 'f'));
+    EXPECT_EQ(dropped(), 0U);
+    EXPECT_EQ(payload.use_count(), 1);
+    EXPECT_EQ(box_.shared_bytes(), 0U);
+    EXPECT_EQ(metrics_.outbox_bytes.get(), 0U);
+}
+
 TEST_F(outbox_test, a_small_kept_payload_is_copied)
 {
     auto const payload = std::make_shared<std::string const>(outbox::keep_bytes_min - 1, 'p');
@@ -327,6 +350,28 @@ TEST(outbox_pool_test, no_more_than_boxes_max_are_kept)
         pool.release(std::move(box), metrics);
     }
     EXPECT_EQ(pool.size(), outbox_pool::boxes_max);
+}
+
+TEST(outbox_pool_test, memory_beyond_the_limits_goes_back)
+{
+    broker::shard_metrics metrics;
+    outbox_pool pool;
+    broker::frame_run run;
+    std::vector<std::unique_ptr<outbox>> boxes;
+    for (std::size_t i = 0; i < 1'000; ++i) {
+        boxes.push_back(pool.acquire());
+        boxes.back()->append(std::string(outbox_pool::box_bytes_max * (i % 2 + 1) / 2, 'x'));
+        for (std::size_t pieces = 0; pieces < i % 100; ++pieces)
+            boxes.back()->append_run(run, 0, 0);
+    }
+    for (auto& box : boxes)
+        pool.release(std::move(box), metrics);
+    EXPECT_EQ(pool.size(), boxes.size());
+    EXPECT_GT(pool.bytes(), outbox_pool::bytes_max / 2);
+    EXPECT_LE(pool.bytes(), outbox_pool::bytes_max);
+    for (std::size_t i = 0; i < 1'000; ++i)
+        boxes[i] = pool.acquire();
+    EXPECT_EQ(pool.bytes(), 0U);
 }
 
 }  // namespace

@@ -68,6 +68,14 @@ TEST_F(websocket_session_test, what_the_inner_protocol_sends_is_one_binary_frame
     EXPECT_EQ(inner_wire->framing(), wire::framing_kind::websocket_binary);
 }
 
+TEST_F(websocket_session_test, what_is_shared_is_one_text_frame_of_messages)
+{
+    open_messages();
+    std::string const large(100'000, 'x');
+    inner_wire->send_shared("head", large, nullptr);
+    EXPECT_TRUE(outer.take() == server_frame(op::text, "head" + large));
+}
+
 TEST_F(websocket_session_test, runs_are_passed_on_as_they_are)
 {
     open_stream();

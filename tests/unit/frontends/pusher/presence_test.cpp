@@ -84,6 +84,90 @@ TEST_P(pusher_presence, members_see_who_is_there_who_comes_and_who_goes)
                                                 "member_added presence-room 11", "member_removed presence-room 11"));
 }
 
+// What an application with pusher-js believes afterwards: the greeting, and then who came and went.
+[[nodiscard]] std::size_t members_counted(std::vector<std::string> const& told)
+{
+    std::size_t count = 0;
+    for (auto const& each : told) {
+        if (auto const at = each.find(R"(\"count\":)"); at != std::string::npos)
+            count = std::stoul(each.substr(at + 10));
+        count += each.find("member_added") != std::string::npos ? 1 : 0;
+        count -= each.find("member_removed") != std::string::npos ? 1 : 0;
+    }
+    return count;
+}
+
+TEST_P(pusher_presence, those_who_come_and_go_in_one_turn_are_counted_once_by_everybody)
+{
+    pusher_client watcher{broker, 0};
+    watcher.subscribes("presence-room", R"({"user_id":"w"})");
+    pusher_client goes{broker, last};
+    goes.subscribes("presence-room", R"({"user_id":"g"})");
+    std::vector<std::unique_ptr<pusher_client>> many;
+    for (std::size_t i = 0; i < 6; ++i)
+        many.push_back(std::make_unique<pusher_client>(broker, i % GetParam()));
+    broker.one_turn = true;
+    for (std::size_t i = 0; i < many.size(); ++i) {
+        many[i]->subscribes("presence-room", R"({"user_id":")" + std::to_string(i) + "\"}");
+        if (i == 3)
+            goes.lose();
+    }
+    many[5]->unsubscribes("presence-room");  // before it was answered
+    broker.one_turn = false;
+    broker.settle();
+    EXPECT_THAT(users(0), SizeIs(6));
+    EXPECT_EQ(members_counted(watcher.takes()), 6U);
+    for (std::size_t i = 0; i < 5; ++i)
+        EXPECT_EQ(members_counted(many[i]->takes()), 6U) << i;
+    many.clear();
+    EXPECT_THAT(users(last), ElementsAre("w"));
+}
+
+TEST(pusher_presence_rules, those_who_come_in_one_turn_share_a_large_greeting)
+{
+    pusher_broker broker{1, [](broker::app& app) { app.limits.presence_user_info_bytes = 100'000; }};
+    pusher_client first{broker};
+    first.subscribes("presence-room", R"({"user_id":"1","user_info":")" + std::string(20'000, 'x') + "\"}");
+    pusher_client second{broker};
+    pusher_client third{broker};
+    broker.one_turn = true;
+    second.subscribes("presence-room", R"({"user_id":"2"})");
+    third.subscribes("presence-room", R"({"user_id":"3"})");
+    broker.one_turn = false;
+    broker.settle();
+    EXPECT_THAT(second.takes().back(), HasSubstr(R"(\"count\":3}}"})"));
+    EXPECT_THAT(third.takes().back(), HasSubstr(R"(\"count\":3}}"})"));
+    ASSERT_THAT(second.shared, SizeIs(1));
+    EXPECT_EQ(second.shared, third.shared);
+}
+
+TEST(pusher_presence_rules, a_greeting_that_is_not_read_yet_costs_nobody_the_picture_of_the_channel)
+{
+    pusher_broker broker;
+    pusher_client slow{broker};
+    slow.subscribes("presence-room", R"({"user_id":"1"})");
+    slow.shared_backlog = 3 * broker.core.shard(0).limit().outbox_bytes;
+    pusher_client other{broker};
+    other.subscribes("presence-room", R"({"user_id":"2"})");
+    slow.drained();
+    EXPECT_FALSE(slow.closed);
+    EXPECT_THAT(slow.takes(), Contains(HasSubstr("member_added")));
+}
+
+TEST(pusher_presence_rules, who_lets_large_greetings_pile_up_is_cut_off)
+{
+    pusher_broker broker{1, [](broker::app& app) { app.limits.presence_user_info_bytes = 100'000; }};
+    auto const member = R"({"user_id":"1","user_info":")" + std::string(20'000, 'x') + "\"}";
+    pusher_client slow{broker};
+    slow.shared_backlog = 2 * broker.core.shard(0).limit().outbox_bytes;
+    slow.subscribes("presence-room", member);
+    EXPECT_FALSE(slow.closed);
+    ++slow.shared_backlog;
+    slow.subscribes("presence-hall", member);
+    EXPECT_EQ(slow.closed, 1006);
+    EXPECT_FALSE(broker.state(0, "presence-hall").occupied());
+}
+
 TEST_P(pusher_presence, a_user_comes_with_his_first_connection_and_goes_with_his_last)
 {
     pusher_client watcher{broker, 0};

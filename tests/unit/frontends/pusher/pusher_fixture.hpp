@@ -75,7 +75,10 @@ public:
         fields.event = event;
         fields.payload = payload;
         fields.publisher = publisher;
-        core.publish(shard, broker::message::make(std::move(fields)));
+        auto const event_message = broker::message::make(std::move(fields));
+        if (one_turn)
+            return core.shard(shard).routes().publish({event_message, {}});
+        core.publish(shard, event_message);
         settle();
     }
     [[nodiscard]] channel_state state(std::size_t asking, std::string const& channel)
@@ -85,6 +88,8 @@ public:
         settle();
         return found.value();
     }
+
+    bool one_turn = false;  // what is done while this is set happens in one turn
 
     fulmar::test::core_broker core;
     broker::app app;
@@ -186,9 +191,11 @@ public:
     [[nodiscard]] std::vector<std::string> takes() { return std::exchange(received, {}); }
 
     std::vector<std::string> received;
+    std::vector<std::shared_ptr<void const>> shared;  // with others
     std::string socket_id;
     std::optional<std::uint16_t> closed;
     std::size_t backlog = 0;
+    std::size_t shared_backlog = 0;
 
     // --- the broker's clockwork
     void fire(broker::steady_time now)
@@ -212,6 +219,11 @@ public:
         pieces_.push_back({std::string{text}, nullptr, 0});
         home().at_turn_end(*this);
     }
+    void send_shared(std::string_view head, std::string_view tail, std::shared_ptr<void const> keep) override
+    {
+        shared.push_back(std::move(keep));
+        send_message(net::websocket_opcode::text, std::string{head}.append(tail));
+    }
     void send_run(broker::frame_run const& run, std::uint32_t first_byte, std::uint32_t) override
     {
         pieces_.push_back({{}, &run, first_byte});
@@ -219,6 +231,7 @@ public:
     }
     [[nodiscard]] framing_kind framing() const noexcept override { return framing_kind::websocket_text; }
     [[nodiscard]] std::size_t backlog_bytes() const noexcept override { return backlog; }
+    [[nodiscard]] std::size_t shared_backlog_bytes() const noexcept override { return shared_backlog; }
     void close(std::uint16_t code, std::string_view) override { closed = closed.value_or(code); }
     void abort() override { closed = closed.value_or(1006); }
     void set_deadline(std::chrono::milliseconds after) override { deadline_ = broker_.core.clock.now() + after; }
@@ -268,7 +281,11 @@ private:
     net::peer peer_;
 };
 
-inline void pusher_broker::settle() { core.settle(); }
+inline void pusher_broker::settle()
+{
+    if (!one_turn)
+        core.settle();
+}
 
 inline void pusher_broker::advance(std::chrono::milliseconds by)
 {

@@ -297,6 +297,48 @@ TEST(pusher_subscribe, whoever_is_closed_in_a_turn_gets_nothing_of_its_rest)
     EXPECT_THAT(second.takes(), ElementsAre(event_x("c", "1")));
 }
 
+TEST(pusher_subscribe, who_comes_or_leaves_within_a_turn_gets_what_was_published_while_it_was_there)
+{
+    pusher_broker broker;
+    pusher_client there{broker};
+    pusher_client comes{broker};
+    pusher_client leaves{broker};
+    there.subscribes("c", {}, false);
+    leaves.subscribes("c", {}, false);
+    for (auto* const client : {&there, &comes, &leaves})
+        (void)client->takes();
+    broker.one_turn = true;
+    broker.publish(0, "c", "x", "1");
+    comes.subscribes("c", {}, false);
+    broker.publish(0, "c", "x", "2");
+    leaves.unsubscribes("c");
+    broker.publish(0, "c", "x", "3");
+    broker.one_turn = false;
+    broker.settle();
+    EXPECT_THAT(there.takes(), ElementsAre(event_x("c", "1"), event_x("c", "2"), event_x("c", "3")));
+    EXPECT_THAT(comes.takes(), ElementsAre(succeeded("c"), event_x("c", "2"), event_x("c", "3")));
+    EXPECT_THAT(leaves.takes(), ElementsAre(event_x("c", "1"), event_x("c", "2")));
+}
+
+TEST(pusher_subscribe, who_comes_within_a_turn_that_excludes_it_gets_the_others_events)
+{
+    pusher_broker broker;
+    pusher_client there{broker};
+    pusher_client comes{broker};
+    there.subscribes("c", {}, false);
+    (void)there.takes();
+    (void)comes.takes();
+    broker.one_turn = true;
+    broker.publish(0, "c", "x", "1", publisher_hash(comes.socket_id));
+    comes.subscribes("c", {}, false);
+    broker.publish(0, "c", "x", "2", publisher_hash(comes.socket_id));
+    broker.publish(0, "c", "x", "3");
+    broker.one_turn = false;
+    broker.settle();
+    EXPECT_THAT(there.takes(), ElementsAre(event_x("c", "1"), event_x("c", "2"), event_x("c", "3")));
+    EXPECT_THAT(comes.takes(), ElementsAre(succeeded("c"), event_x("c", "3")));
+}
+
 TEST(pusher_subscribe, runs_of_frames_are_used_again)
 {
     pusher_broker broker;
