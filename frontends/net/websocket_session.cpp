@@ -88,7 +88,10 @@ std::size_t websocket_session::on_bytes(std::span<char const> in)
                 return consumed();
             break;
         case websocket_decoder::event::ping: answer_ping(control.payload()); break;
-        case websocket_decoder::event::pong: break;
+        case websocket_decoder::event::pong:
+            if (messages_ && phase_ == phase::open)
+                messages_->on_websocket_pong(control.payload());
+            break;
         case websocket_decoder::event::close:
             offer_scratch();
             on_close_frame(control);
@@ -245,10 +248,14 @@ void websocket_session::offer_stream(std::vector<char>& bytes)
 void websocket_session::answer_ping(std::string_view payload)
 {
     // A peer that does not read must not make us hoard pongs (RFC 6455 §5.5.3 lets us answer only the latest ping).
-    if (phase_ != phase::open || outer_.backlog_bytes() > settings_.pong_backlog_max)
-        return;
+    if (phase_ == phase::open && outer_.backlog_bytes() <= settings_.pong_backlog_max)
+        send_control(websocket_opcode::pong, payload);
+}
+
+void websocket_session::send_control(websocket_opcode kind, std::string_view payload)
+{
     std::array<char, 2 + control_payload_bytes_max> frame{};
-    auto const header = write_frame_header(frame.data(), websocket_opcode::pong, payload.size());
+    auto const header = write_frame_header(frame.data(), kind, payload.size());
     std::copy(payload.begin(), payload.end(), frame.begin() + static_cast<std::ptrdiff_t>(header));
     outer_.send({frame.data(), header + payload.size()});
 }

@@ -47,6 +47,9 @@ class message_wire : public wire
 {
 public:
     virtual void send_message(websocket_opcode kind, std::string_view payload) = 0;
+    // A ping of WebSocket's own, which the peer's library answers with the same payload, of at most 125 bytes, whatever its
+    // application does; where there are none, nothing.
+    virtual void send_ping(std::string_view /*payload*/) {}
 };
 
 // An inner protocol that is given whole messages instead of bytes.
@@ -55,6 +58,8 @@ class message_protocol : public protocol
 public:
     // `kind` is text (then the payload is valid UTF-8) or binary.
     virtual void on_message(websocket_opcode kind, std::string_view payload) = 0;
+    // An answer to send_ping, or whatever else the peer makes of it.
+    virtual void on_websocket_pong(std::string_view /*payload*/) {}
 
     [[nodiscard]] std::size_t on_bytes(std::span<char const> in) final { return in.size(); }
 };
@@ -97,12 +102,14 @@ private:
     [[nodiscard]] peer const& remote() const noexcept override { return outer_.remote(); }
     [[nodiscard]] broker::shard& home() noexcept override { return outer_.home(); }
     void send_message(websocket_opcode kind, std::string_view payload) override;
+    void send_ping(std::string_view payload) override;
 
     void count(bool opened);
     void send_frame(websocket_opcode kind, std::string_view head, std::string_view tail,
                     std::shared_ptr<void const> keep);
     void send_close(std::uint16_t code, std::string_view reason);
     void answer_ping(std::string_view payload);
+    void send_control(websocket_opcode kind, std::string_view payload);
     void on_close_frame(websocket_control const& frame);
     void fail(std::uint16_t code);
 

@@ -34,6 +34,12 @@ void websocket_session::send_message(websocket_opcode kind, std::string_view pay
     send_frame(kind, payload, {}, {});
 }
 
+void websocket_session::send_ping(std::string_view payload)
+{
+    if (phase_ == phase::open)
+        send_control(websocket_opcode::ping, payload);
+}
+
 void websocket_session::send_frame(websocket_opcode kind, std::string_view head, std::string_view tail,
                                    std::shared_ptr<void const> keep)
 {

@@ -50,7 +50,8 @@ public:
     virtual void take_text(std::string_view event) = 0;
     // Too much waits for the socket: what can be read later should be.
     [[nodiscard]] virtual bool crowded() const = 0;
-    // What it had missed in a channel is sent.
+    // A part of what it had missed in a channel is sent, or the rest of it.
+    virtual void on_part_sent() = 0;
     virtual void on_caught_up() = 0;
     // Something that it should have had cannot be read: it has to come back to be told so.
     virtual void on_lost() = 0;

@@ -246,6 +246,8 @@ void follower::on_page(broker::queue_page&& page)
     after_ = std::max(after_, page.reached);
     if (page.complete && (joining_ || after_ >= owner_.home().position()))
         return go_live();
+    if (auto* const to = peer())
+        to->on_part_sent();
     joining_ = false;
     joined_.clear();
     go_on();

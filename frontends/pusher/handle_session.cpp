@@ -1,6 +1,7 @@
 // Durable sessions: which one a connection uses, what it is told of what it missed, and how events are acknowledged.
 //
-// A pusher:pong says that the application has had every event before the pusher:ping that it answers.
+// A pusher:pong says that the application has had every event before the pusher:ping that it answers. Libraries that need
+// not answer it are also sent a ping of WebSocket's own, whose pong counts when no pusher:pong comes for a while.
 #include "broker/shard.hpp"
 #include "frontends/net/cors.hpp"
 #include "frontends/pusher/channel_shard.hpp"
@@ -11,6 +12,7 @@
 #include "frontends/pusher/session_token.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 namespace fulmar::pusher {
@@ -19,6 +21,8 @@ namespace {
 
 constexpr std::int64_t barrier_after_ms = 200;  // the first event that is not acknowledged
 constexpr std::uint32_t barrier_turns = 64;
+constexpr std::size_t barriers_max = 8;
+constexpr std::int64_t patience_ms = 10'000;  // for a pusher:pong of a library that has answered WebSocket's ping
 constexpr std::int64_t report_every_ms = 30'000;
 constexpr std::size_t shared_greeting_bytes_min =
     16 * 1024;  // smaller ones are copied, and compressed for who wants it
@@ -168,11 +172,18 @@ void protocol::take_text(std::string_view event)
     expect_acknowledgement();
 }
 
+// A client that is cut off again and again while it is sent much gets on, part by part.
+void protocol::on_part_sent()
+{
+    if (open_ && session_ && session_->unacknowledged && session_->barriers.size() < barriers_max)
+        place_barrier();
+}
+
 void protocol::on_caught_up()
 {
     if (!session_ || !session_->unacknowledged)
         return;
-    if (session_->barrier != 0) {
+    if (!session_->barriers.empty()) {
         session_->hurry = true;
         return;
     }
@@ -184,7 +195,7 @@ void protocol::on_lost()
 {
     if (!session_ || std::exchange(session_->lost, true))
         return;
-    session_->barrier = 0;
+    session_->barriers.clear();
     arm();
 }
 
@@ -205,7 +216,7 @@ void protocol::expect_acknowledgement()
         return;
     session_->unacknowledged = true;
     auto const many = ++session_->turns >= barrier_turns;
-    if (session_->barrier != 0 || (session_->barrier_at != 0 && !many))
+    if (!session_->barriers.empty() || (session_->barrier_at != 0 && !many))
         return;
     auto const due = many ? heard_ms_ : now_ms() + barrier_after_ms;  // in the past: at once
     if (session_->barrier_at != 0 && session_->barrier_at <= due)
@@ -221,19 +232,64 @@ void protocol::ping()
     send(ping_event);
 }
 
+void protocol::place_barrier()
+{
+    session_->barrier_at = 0;
+    session_->unacknowledged = false;
+    session_->turns = 0;
+    auto reached = progress();
+    ping();
+    if (!session_)
+        return;  // too slow, and gone
+    session_->barriers.push_back({session_->pings, false, now_ms(), std::move(reached)});
+    if (!answers_)
+        wire_.send_ping(std::to_string(session_->pings));
+}
+
 void protocol::on_pong()
 {
     answers_ = true;
     if (!session_ || session_->pongs == session_->pings)
         return;
-    ++session_->pongs;
-    if (session_->barrier == 0 || session_->pongs < session_->barrier || session_->lost)
+    session_->reading_counts = false;
+    settle_barriers(++session_->pongs);
+}
+
+void protocol::settle_barriers(std::uint32_t upto)
+{
+    auto& all = session_->barriers;
+    auto const rest = std::find_if(all.begin(), all.end(), [upto](barrier const& one) { return one.ping > upto; });
+    if (rest == all.begin() || session_->lost)
         return;
-    session_->barrier = 0;
-    acknowledge(std::move(session_->progress));
-    if (session_->unacknowledged)
+    auto reached = std::move(std::prev(rest)->reached);
+    all.erase(all.begin(), rest);
+    acknowledge(std::move(reached));
+    if (session_->unacknowledged && all.empty())
         session_->barrier_at = now_ms() + (std::exchange(session_->hurry, false) ? 0 : barrier_after_ms);
     arm();
+}
+
+// Says that the library has read everything before its ping, which is less than that the application has had it: it counts
+// only where there is nothing better.
+void protocol::on_websocket_pong(std::string_view payload)
+{
+    if (!open_ || !session_ || answers_)
+        return;
+    std::uint32_t number = 0;
+    auto const [end, error] = std::from_chars(payload.data(), payload.data() + payload.size(), number);
+    if (error != std::errc{} || end != payload.data() + payload.size() || number > session_->pings)
+        return;
+    for (auto& one : session_->barriers)
+        one.read = one.read || one.ping <= number;
+    if (session_->reading_counts)
+        return settle_barriers(number);
+    arm();
+}
+
+std::int64_t protocol::patience_ends() const noexcept
+{
+    auto const waits = !answers_ && !session_->barriers.empty() && session_->barriers.front().read;
+    return waits ? session_->barriers.front().asked_at + patience_ms : 0;
 }
 
 // What has been sent by now.
@@ -263,7 +319,10 @@ std::int64_t protocol::session_due() const noexcept
         return 0;
     if (session_->lost)
         return 1;
-    return session_->barrier_at == 0 ? session_->report_at : std::min(session_->barrier_at, session_->report_at);
+    auto due = session_->report_at;
+    for (auto const each : {session_->barrier_at, patience_ends()})
+        due = each == 0 ? due : std::min(due, each);
+    return due;
 }
 
 void protocol::on_session_deadline(std::int64_t now)
@@ -272,21 +331,21 @@ void protocol::on_session_deadline(std::int64_t now)
         shard_.home().metrics().slow_consumers_closed.add();
         return close(close_reason::reconnect, "Come back for what was missed");
     }
-    if (session_->barrier_at != 0 && now >= session_->barrier_at && session_->barrier == 0) {
-        session_->barrier_at = 0;
-        session_->unacknowledged = false;
-        session_->turns = 0;
-        session_->progress = progress();
-        ping();
-        if (!session_)
-            return;  // too slow, and gone
-        session_->barrier = session_->pings;
+    if (auto const ends = patience_ends(); ends != 0 && now >= ends) {
+        session_->reading_counts = true;
+        auto const& all = session_->barriers;
+        auto const last = std::find_if(all.rbegin(), all.rend(), [](barrier const& one) { return one.read; });
+        settle_barriers(last->ping);
     }
+    if (session_->barrier_at != 0 && now >= session_->barrier_at && session_->barriers.empty())
+        place_barrier();
+    if (!session_)
+        return;
     if (now < session_->report_at)
         return;
     session_->report_at = now + report_every_ms;
     // Nothing is under way: it has had everything, and the log need not be kept for it.
-    if (!session_->unacknowledged && session_->barrier == 0)
+    if (!session_->unacknowledged && session_->barriers.empty())
         acknowledge(progress());
 }
 

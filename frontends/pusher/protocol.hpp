@@ -48,6 +48,7 @@ public:
     ~protocol() override;
 
     void on_message(net::websocket_opcode kind, std::string_view text) override;
+    void on_websocket_pong(std::string_view payload) override;
     void on_deadline() override;
     void on_drained() override;
     void on_frames_dropped() override;
@@ -68,21 +69,29 @@ private:
         std::uint32_t token = 0;
         std::unique_ptr<wish> more;  // pending, presence, or with a session
     };
+    // The answer to ping number `ping` acknowledges `reached`.
+    struct barrier
+    {
+        std::uint32_t ping = 0;
+        bool read = false;  // the client's WebSocket library has read it
+        std::int64_t asked_at = 0;
+        session_progress reached;
+    };
     // The durable session that this connection uses.
     struct used_session
     {
         std::string id;
         broker::shard_id home = 0;
-        std::uint32_t pings = 0;      // asked
-        std::uint32_t pongs = 0;      // answered, of those
-        std::uint32_t turns = 0;      // with events since the last barrier
-        std::uint32_t barrier = 0;    // the ping whose answer acknowledges `progress`; 0: none is awaited
-        std::int64_t barrier_at = 0;  // 0: nothing to ask about
+        std::uint32_t pings = 0;        // asked
+        std::uint32_t pongs = 0;        // answered, of those
+        std::uint32_t turns = 0;        // with events since the last barrier
+        std::vector<barrier> barriers;  // awaited, the oldest first: barriers_max
+        std::int64_t barrier_at = 0;    // 0: nothing to ask about
         std::int64_t report_at = 0;
-        session_progress progress;
         bool unacknowledged = false;  // events were sent after the last barrier
         bool hurry = false;           // another channel caught up while a barrier was awaited
         bool lost = false;            // something could not be sent: it has to come back
+        bool reading_counts = false;  // the library answers WebSocket's pings only: they have to do
     };
     struct signed_in_user
     {
@@ -107,6 +116,7 @@ private:
     void take_logged(broker::frame_run const& run) override;
     void take_text(std::string_view event) override;
     [[nodiscard]] bool crowded() const override;
+    void on_part_sent() override;
     void on_caught_up() override;
     void on_lost() override;
     void on_taken_over() override;
@@ -154,6 +164,9 @@ private:
     void expect_acknowledgement();
     void ping();
     void on_pong();
+    void place_barrier();
+    void settle_barriers(std::uint32_t upto);
+    [[nodiscard]] std::int64_t patience_ends() const noexcept;  // 0: nothing to be patient about
     [[nodiscard]] session_progress progress() const;
     void acknowledge(session_progress&& upto);
     [[nodiscard]] std::int64_t session_due() const noexcept;  // 0: never

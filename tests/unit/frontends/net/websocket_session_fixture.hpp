@@ -13,6 +13,7 @@ using op = websocket_opcode;
 // What happened to the inner protocol, readable after the session has gone.
 struct record
 {
+    std::vector<std::string> pongs;
     std::string bytes;  // consumed
     std::vector<std::pair<op, std::string>> messages;
     int calls = 0;
@@ -63,6 +64,11 @@ public:
     {
         seen_.messages.emplace_back(kind, payload);
         wire_.send_message(kind, payload);
+    }
+    void on_websocket_pong(std::string_view payload) override
+    {
+        seen_.pongs.emplace_back(payload);
+        wire_.send_ping("again");
     }
     void on_deadline() override {}
     void on_closed(bool clean) override { seen_.ends.push_back(clean); }

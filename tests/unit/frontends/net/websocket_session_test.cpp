@@ -92,6 +92,15 @@ TEST_F(websocket_session_test, pings_are_answered_and_pongs_are_not)  // RFC 645
     EXPECT_EQ(outer.take(), server_frame(op::pong, "") + server_frame(op::pong, std::string(125, 'p')));
 }
 
+TEST_F(websocket_session_test, messages_may_ping_and_are_told_of_pongs_also_between_fragments)
+{
+    open_messages();
+    feed(client_frame(op::text, "a", {.final = false}) + client_frame(op::pong, "17") +
+         client_frame(op::continuation, "b"));
+    EXPECT_EQ(seen.pongs, std::vector<std::string>{"17"});
+    EXPECT_EQ(outer.take(), server_frame(op::ping, "again") + server_frame(op::text, "ab"));
+}
+
 TEST_F(websocket_session_test, pings_of_a_peer_that_does_not_read_are_not_answered)
 {
     open_stream();

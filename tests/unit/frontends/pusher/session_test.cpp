@@ -1,7 +1,5 @@
 // Durable sessions: what a connection missed while it was away, in order, before what happens; on one shard and on several.
-#include "frontends/pusher/home_sessions.hpp"
-#include "frontends/pusher/session_token.hpp"
-#include "tests/unit/frontends/pusher/pusher_fixture.hpp"
+#include "tests/unit/frontends/pusher/session_fixture.hpp"
 
 namespace fulmar::pusher::test {
 namespace {
@@ -13,75 +11,6 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
 
-constexpr char const* pong = R"({"event":"pusher:pong","data":{}})";
-
-[[nodiscard]] std::string succeeded(std::string const& channel, std::string const& verdict)
-{
-    return channel_event_text("pusher_internal:subscription_succeeded", channel, "{" + verdict + "}");
-}
-[[nodiscard]] std::string recovered(std::string const& channel, int missed)
-{
-    return succeeded(channel, R"("recovered":true,"missed":)" + std::to_string(missed));
-}
-[[nodiscard]] std::string fresh(std::string const& channel)
-{
-    return succeeded(channel, R"("recovered":false,"reason":"new","missed":0)");
-}
-[[nodiscard]] std::string event_x(std::string const& channel, std::string const& payload)
-{
-    return channel_event_text("x", channel, payload);
-}
-
-void with_sessions(broker::app& app)
-{
-    app.sessions.enabled = true;
-    app.sessions.signed_ids = false;
-}
-
-// Pings of the broker aside.
-[[nodiscard]] std::vector<std::string> events_of(pusher_client& client)
-{
-    auto all = client.takes();
-    std::erase(all, std::string{ping_event});
-    return all;
-}
-
-class pusher_sessions : public testing::TestWithParam<std::size_t>
-{
-protected:
-    pusher_sessions() : broker{GetParam(), with_sessions} {}
-
-    [[nodiscard]] std::unique_ptr<pusher_client> connect(std::size_t shard, std::string const& session = "s1")
-    {
-        auto made = std::make_unique<pusher_client>(broker, pusher_client::how{.shard = shard, .session = session});
-        (void)made->takes();
-        return made;
-    }
-    void publish(std::string const& channel, std::string const& payload, std::uint64_t publisher = 0,
-                 std::string const& event = "x")
-    {
-        broker::message_fields fields;
-        fields.topic = channel;
-        fields.event = event;
-        fields.payload = payload;
-        fields.level = broker::qos::at_least_once;
-        fields.publisher = publisher;
-        fields.published_at = broker.core.clock.wall();
-        broker.core.publish(last, broker::message::make(std::move(fields)));
-        broker.settle();
-    }
-    // The client has had everything so far, and says so.
-    void acknowledge(pusher_client& client)
-    {
-        broker.advance(600ms);
-        client.says(pong);
-        broker.advance(600ms);
-    }
-    [[nodiscard]] std::uint64_t total(broker::counter pusher_metrics::*which) { return broker.front->total(which); }
-
-    pusher_broker broker;
-    std::size_t const last = GetParam() - 1;
-};
 INSTANTIATE_TEST_SUITE_P(shards, pusher_sessions, testing::Values(1, 2, 5));
 
 TEST_P(pusher_sessions, the_first_frame_is_still_connection_established)
