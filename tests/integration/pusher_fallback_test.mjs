@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { launchBrowser, npmDirectory, packages, until, withBroker } from './broker.mjs';
 import { Server } from './app_server.mjs';
+import { Wire } from './cut_wire.mjs';
 
 const Pusher = packages('pusher-js');
 const transports = ['xhr_streaming', 'xhr_polling'];
@@ -131,6 +132,53 @@ for (const transport of transports) {
     } finally {
       wrong.disconnect();
     }
+  });
+
+  fallbackTest(transport, 'a client with a session that is cut off gets what it missed, in order', async (client, server, broker) => {
+    const wire = await new Wire().open(broker.ports.http);
+    try {
+      const pusher = client({ user_id: '1' }, { httpPort: wire.port, httpPath: '/session/fallback' });
+      const got = { open: [], 'private-a': [] };
+      const verdicts = [];
+      for (const name of Object.keys(got)) {
+        pusher.subscribe(name).bind('news', ({ n }) => got[name].push(n));
+        pusher.channel(name).bind('pusher:subscription_succeeded', (verdict) => verdicts.push(verdict));
+      }
+      await until(() => verdicts.length === 2, 'it is subscribed');
+      assert.ok(verdicts.every(({ reason }) => reason === 'new'), JSON.stringify(verdicts));
+      await triggerMany(server, 'open', 10);
+      await until(() => got.open.length === 10, 'the first have come');
+      wire.cutAll();
+      const { length } = verdicts;
+      // More than one response of a stream carries.
+      await triggerMany(server, 'private-a', 400);
+      wire.down = false;
+      await until(() => new Set(got['private-a']).size === 400, 'what it missed has come');
+      const wanted = Array.from({ length: 400 }, (_, n) => n);
+      assert.deepEqual([...new Set(got['private-a'])], wanted);
+      assert.deepEqual([...new Set(got.open)], wanted.slice(0, 10));
+      assert.ok(verdicts.slice(length).every(({ recovered }) => recovered === true), JSON.stringify(verdicts));
+      assert.ok(verdicts.slice(length).some(({ missed }) => missed === 400), JSON.stringify(verdicts));
+      await server.trigger('open', 'news', { n: 10 });
+      await until(() => got.open.at(-1) === 10, 'and what happens now');
+    } finally {
+      wire.close();
+    }
+  });
+
+  fallbackTest(transport, 'a session outlives a broker that is killed', async (client, server, broker) => {
+    const pusher = client(undefined, { httpPath: '/session/fallback' });
+    const got = [];
+    const verdicts = [];
+    pusher.subscribe('open').bind('news', ({ n }) => got.push(n));
+    pusher.channel('open').bind('pusher:subscription_succeeded', (verdict) => verdicts.push(verdict));
+    await until(() => verdicts.length === 1, 'it is subscribed');
+    await triggerMany(server, 'open', 20);
+    await broker.restart();
+    await triggerMany(server, 'open', 30);  // maybe before it is back
+    await until(() => new Set(got).size === 30 && verdicts.length > 1, 'everything has come');
+    assert.deepEqual([...new Set(got)], Array.from({ length: 30 }, (_, n) => n));
+    assert.equal(verdicts.at(-1).recovered, true);
   });
 
   fallbackTest(transport, 'a broker that stops says goodbye with 4200', async (client, server, broker) => {

@@ -4,12 +4,12 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHmac } from 'node:crypto';
-import { connect as dial, createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { npmDirectory, once, packages, until, withBroker } from './broker.mjs';
+import { npmDirectory, packages, until, withBroker } from './broker.mjs';
 import { Server } from './app_server.mjs';
+import { Wire } from './cut_wire.mjs';
 
 const Pusher = packages('pusher-js');
 const { default: Echo } = await import(pathToFileURL(join(npmDirectory, 'node_modules/laravel-echo/dist/echo.js')));
@@ -25,42 +25,6 @@ function randomNumbers(from) {
     state ^= state << 5; state >>>= 0;
     return state / 2 ** 32;
   };
-}
-
-// Stands between a client and the broker, and cuts the wire.
-class Wire {
-  async open(port) {
-    this.pairs = new Set();
-    this.server = createServer((near) => {
-      const far = dial(port, '127.0.0.1');
-      const pair = { near, far };
-      this.pairs.add(pair);
-      for (const [one, other] of [[near, far], [far, near]]) {
-        one.on('data', (bytes) => other.write(bytes));
-        one.on('error', () => {});
-        one.on('close', () => { other.destroy(); this.pairs.delete(pair); });
-      }
-    });
-    this.server.listen(0, '127.0.0.1');
-    await once(this.server, 'listening');
-    this.port = this.server.address().port;
-    return this;
-  }
-
-  // Neither side hears a goodbye. False: there was nothing to cut.
-  cut(which = 0) {
-    const pair = [...this.pairs][which % Math.max(this.pairs.size, 1)];
-    if (!pair) return false;
-    pair.near.resetAndDestroy();
-    pair.far.resetAndDestroy();
-    this.pairs.delete(pair);
-    return true;
-  }
-
-  close() {
-    while (this.cut());
-    this.server.close();
-  }
 }
 
 function options(server, port, wsPath) {
