@@ -12,6 +12,7 @@ namespace fulmar::pusher {
 namespace {
 
 constexpr std::chrono::milliseconds tick_period{100};
+constexpr std::chrono::seconds look_period{1};
 
 }  // namespace
 
@@ -44,7 +45,27 @@ receiver_id fallback_shard::add(std::string const& session, streaming_receiver& 
 
 receiver_id fallback_shard::add(std::string const& session, net::http_responder waiting)
 {
+    // Nobody says when the connection of a request that waits has ended.
+    if (look_at_ == broker::steady_time::max())
+        look_at_ = home_.now() + look_period;
+    arm(look_at_);
     return add(entry{session, nullptr, std::move(waiting)});
+}
+
+bool fallback_shard::look_for_lost_polls()
+{
+    auto some_wait = false;
+    std::vector<receiver_id> gone;
+    for (auto const& [serial, request] : requests_) {
+        if (!request.waiting)
+            continue;
+        some_wait = true;
+        if (request.waiting->gone())
+            gone.push_back({home_.id(), serial});
+    }
+    for (auto const& one : gone)
+        lose(one);
+    return some_wait;
 }
 
 void fallback_shard::takes_more(receiver_id which)
@@ -224,7 +245,9 @@ void fallback_shard::tick()
 {
     timer_due_.reset();
     auto const now = home_.now();
-    auto next = broker::steady_time::max();
+    if (now >= look_at_)
+        look_at_ = look_for_lost_polls() ? now + look_period : broker::steady_time::max();
+    auto next = look_at_;
     for (auto const& [name, session] : sessions_) {
         session->on_time(now);
         if (!session->ended())

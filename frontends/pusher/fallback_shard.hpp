@@ -85,6 +85,7 @@ private:
     void on_turn_end() override;
     void run_deferred();
     [[nodiscard]] receiver_id add(entry waiting);
+    [[nodiscard]] bool look_for_lost_polls();  // true: some wait
     [[nodiscard]] fallback_session* find(std::string const& session) noexcept;
     [[nodiscard]] fallback_session* create(std::string const& session, net::http_request const& request);
     void erase(fallback_session& session);
@@ -99,6 +100,7 @@ private:
     std::vector<fallback_session*> touched_;
     std::vector<fallback_session*> deferred_;
     std::uint64_t serials_ = 0;
+    broker::steady_time look_at_ = broker::steady_time::max();  // when polls are looked at; max: none waits
 };
 
 }  // namespace fulmar::pusher

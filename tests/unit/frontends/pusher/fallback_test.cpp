@@ -216,6 +216,21 @@ TEST(pusher_fallback, a_second_request_to_receive_takes_the_place_of_the_first)
     EXPECT_EQ(bench.open(), 1U);
 }
 
+TEST(pusher_fallback, a_poll_whose_connection_ends_ends_the_session_within_a_second)
+{
+    fallback_bench bench{2};
+    (void)bench.poll()->take();
+    (void)bench.subscribes("c", 1);
+    (void)bench.poll()->take();
+    auto const poll = bench.poll(1);
+    bench.advance(1s);
+    EXPECT_TRUE(bench.broker.state(0, "c").occupied());
+    poll->lose();
+    bench.advance(1s);
+    EXPECT_FALSE(bench.broker.state(0, "c").occupied());
+    EXPECT_EQ(bench.open(), 0U);
+}
+
 TEST(pusher_fallback, a_stream_that_is_cut_off_ends_the_session)
 {
     fallback_bench bench{2, [](broker::app& app) { app.limits.connections_max = 1; }};
