@@ -171,6 +171,13 @@ export async function withBroker(settings, body) {
   }
 }
 
+// A figure of /metrics, with its labels, or without: then the sum over all of them. NaN if there is none.
+export async function metric(broker, name) {
+  const text = await (await fetch(`http://127.0.0.1:${broker.ports.admin}/metrics`)).text();
+  const lines = text.split('\n').filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `));
+  return lines.length ? lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0) : NaN;
+}
+
 export function chromiumPath() {
   const path = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
   if (!path) throw new Error('Chromium is not installed (Debian package "chromium")');

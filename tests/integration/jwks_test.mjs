@@ -10,7 +10,7 @@ import { createServer as createSecureServer } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { freePort, packages, until, Broker } from './broker.mjs';
+import { freePort, metric, packages, until, withBroker } from './broker.mjs';
 
 const mqtt = packages('mqtt');
 const apps = '[[apps]]\nid = "1"\nkey = "key"\nsecret = "secret"\n';
@@ -48,17 +48,9 @@ async function keyServer(port = 0, tls = undefined) {
   return server;
 }
 
-async function withKeys(port, refresh, run, base = `http://127.0.0.1:${port}`) {
-  const broker = new Broker({});
-  broker.configure(`${apps}[jwt]\nalgorithm = "ES256"\njwks_url = "${base}/keys"\njwks_refresh = "${refresh}"\n`);
-  let failed = true;
-  try {
-    await broker.start();
-    await run(broker);
-    failed = false;
-  } finally {
-    await broker.end(failed);
-  }
+function withKeys(port, refresh, run, base = `http://127.0.0.1:${port}`) {
+  const jwt = `[jwt]\nalgorithm = "ES256"\njwks_url = "${base}/keys"\njwks_refresh = "${refresh}"\n`;
+  return withBroker({ configuration: apps + jwt }, run);
 }
 
 async function publish(broker, token) {
@@ -68,10 +60,6 @@ async function publish(broker, token) {
   return answer.status;
 }
 
-async function metric(broker, name) {
-  const text = await (await fetch(`http://127.0.0.1:${broker.ports.admin}/metrics`)).text();
-  return Number(text.split('\n').find((line) => line.startsWith(`${name} `))?.split(' ')[1]);
-}
 const failures = (broker) => metric(broker, 'fulmar_jwks_fetches_total{outcome="failed"}');
 const accepts = (broker, key) => until(async () => await publish(broker, key.token()) === 200, `key ${key.kid} is known`);
 

@@ -7,7 +7,7 @@ import { Agent, request as httpRequest } from 'node:http';
 import { connect as netConnect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { freePort, once, packages, start, until, withBroker } from './broker.mjs';
+import { freePort, metric, once, packages, start, until, withBroker } from './broker.mjs';
 import { Server } from './app_server.mjs';
 
 const { EventSource } = packages('eventsource');
@@ -88,12 +88,6 @@ async function publish(base, topic, data, more = {}) {
 
 async function publishSurely(base, topic, data) {
   return until(() => publish(base, topic, data, { 'idempotency-key': `${topic} ${data}` }).catch(() => null), `${data} is published`);
-}
-
-async function metric(broker, name) {
-  const text = await (await fetch(`http://127.0.0.1:${broker.ports.admin}/metrics`)).text();
-  return text.split('\n').filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
-    .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
 }
 
 function curl(url, ...args) {

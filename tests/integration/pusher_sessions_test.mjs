@@ -186,6 +186,7 @@ messages_max = 5
         await until(() => listener.ledger.get('orders').size === verdict.missed, 'what was missed has come');
         assert.deepEqual(listener.verdicts.shift(), { name: 'orders', ...verdict });
         assert.deepEqual([...listener.ledger.get('orders')], Array.from({ length: verdict.missed }, (_, n) => n + first));
+        assert.equal(listener.duplicates, 0);
         // What the application has had is acknowledged: a ping of the broker comes and is answered.
         await acknowledged(broker, listener);
       }
