@@ -4,6 +4,7 @@ Needs a file system of its own: a tmpfs in a private mount namespace, so root (o
 either the test fails and says so; it never skips.
 """
 
+import errno
 import os
 import shutil
 import subprocess
@@ -49,11 +50,18 @@ class FullDisk(unittest.TestCase):
         return os.path.join(self.disk, "ballast")
 
     def fill(self, leave):
-        state = os.statvfs(self.disk)
-        size = state.f_bavail * state.f_frsize - leave
-        if size > 0:
-            with open(self.ballast_path(), "ab") as f:
-                os.posix_fallocate(f.fileno(), f.tell(), size)
+        """Takes all bytes but `leave`. The broker writes meanwhile: what was free a moment ago may be gone."""
+        with open(self.ballast_path(), "ab") as f:
+            while True:
+                state = os.statvfs(self.disk)
+                size = state.f_bavail * state.f_frsize - leave
+                if size <= 0:
+                    return
+                try:
+                    os.posix_fallocate(f.fileno(), os.fstat(f.fileno()).st_size, size)
+                except OSError as error:
+                    if error.errno != errno.ENOSPC:
+                        raise
 
     def publish_one(self, writer):
         number = self.sent = getattr(self, "sent", 0) + 1
