@@ -157,8 +157,14 @@ void add_scenarios(CLI::App& app, options& o)
     auto* const storm = add(scenario::storm, "All clients connect and subscribe at once");
     storm->add_option("--clients,-N", o.clients, "Connections")->capture_default_str();
     storm->add_option("--rounds", o.rounds, "How often")->capture_default_str();
-    storm->add_option("--missed", o.missed, "Messages that each client then gets of a history, asked for with --path")
+    storm
+        ->add_option(
+            "--missed", o.missed,
+            "Messages that each client then gets: of a history that --path asks for, or of its durable session")
         ->capture_default_str();
+    storm->add_flag(
+        "--durable-sessions", o.durable_sessions,
+        "MQTT and Pusher: clients come back to sessions, for which --missed messages were published meanwhile");
     add_channels(*storm);
 
     auto* const churn = add(scenario::churn, "Clients that connect, subscribe and leave, over and over");
@@ -177,6 +183,8 @@ void fill_in(options& o, raw_options const& raw, CLI::App const& sub)
         o.which == scenario::fanin || o.which == scenario::durable || o.which == scenario::offline;
     if (many_publishers && !said("--publishers"))
         o.publishers = 100;
+    if (o.which == scenario::storm)
+        o.publishers = 8;
     if (o.which == scenario::pairs)
         o.publishers = o.subscribers;
     if ((o.which == scenario::fanin || o.which == scenario::durable) && !said("--subscribers"))
@@ -236,7 +244,8 @@ void check_fit(options const& o)
 {
     auto const p = o.broker.speaks;
     auto const durable = o.which == scenario::durable || o.which == scenario::offline || o.durable_sessions;
-    if (durable && !(speaks_mqtt(p) && speaks_mqtt(o.publishing.speaks)))
+    auto const pusher_sessions = o.which == scenario::storm && p == protocol::pusher;
+    if (durable && !pusher_sessions && !(speaks_mqtt(p) && speaks_mqtt(o.publishing.speaks)))
         refuse("durable sessions are MQTT's: use --protocol mqtt or mqtt-ws");
     if (o.which == scenario::fanin && o.subscribers > 0 && o.publishing.speaks == protocol::pusher_http)
         refuse("Pusher's channels have no levels, which the wildcard of fanin needs");

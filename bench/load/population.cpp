@@ -22,6 +22,12 @@ public:
     void on_ready(client& c) override { taken.record(all_.now_ns() - c.opened_at()); }
     void on_message(client&, publish_view const&) override { ++received; }
     void on_closed(client& c) override { failure = c.failure(); }
+    void reset()
+    {
+        taken = {};
+        received = 0;
+        failure.clear();
+    }
     histogram taken;
     std::size_t received = 0;
     std::string failure;
@@ -42,6 +48,62 @@ client_settings subscriber_of(options const& o, std::uint32_t number, std::size_
             "presence-" + o.topic + "/" + what + "/" + std::to_string(place / o.presence_members);
     return settings;
 }
+
+// Its session outlives its connection. What a Pusher client leaves unacknowledged comes again: every round has sessions of its own.
+void make_durable(client_settings& settings, std::size_t round)
+{
+    settings.connect.clean = false;
+    settings.connect.durable = true;
+    settings.qos = 1;
+    settings.session = settings.connect.client_id + "-" + std::to_string(round);
+}
+
+// Publishes what the durable sessions of the first `o.clients` clients miss, each on a topic of its own.
+class missed_messages final : public swarm_events
+{
+public:
+    explicit missed_messages(options const& o, swarm& all) : options_{o}, all_{all} {}
+
+    void publish()
+    {
+        auto const first = all_.size();
+        for (std::size_t i = 0; i < options_.publishers; ++i) {
+            auto settings = client_of(options_, static_cast<std::uint32_t>(first + i));
+            settings.publishes = true;
+            (void)all_.create(std::move(settings), *this);
+        }
+        if (!all_.open_all(first, all_.size(), options_.parallel, connect_timeout_ns))
+            throw std::runtime_error("publishers cannot connect: " + all_.failure());
+        std::string const payload(64, 'x');
+        auto const total = options_.missed * options_.clients;
+        auto const window = options_.window * options_.publishers;
+        for (std::size_t sent = 0; answered_ < total;) {
+            for (; sent < total && sent - answered_ < window; ++sent)
+                all_.publish(all_[first + sent % options_.publishers], all_[sent % options_.clients].settings.filter,
+                             payload, 1, static_cast<std::uint16_t>(1 + sent / options_.publishers % 60'000));
+            all_.turn(monotonic_ns() + second_ns / 10);
+            if (!failure_.empty())
+                throw std::runtime_error("a publisher was cut off: " + failure_);
+        }
+        leaving_ = true;
+        for (auto i = first; i < all_.size(); ++i)
+            all_.drop(all_[i]);
+    }
+
+    void on_published(client&, std::uint16_t) override { ++answered_; }
+    void on_closed(client& c) override
+    {
+        if (!leaving_)
+            failure_ = c.failure().empty() ? "closed" : c.failure();
+    }
+
+private:
+    options const& options_;
+    swarm& all_;
+    std::size_t answered_ = 0;
+    bool leaving_ = false;
+    std::string failure_;
+};
 
 // Seconds since `start` at which every client had got what it missed.
 [[nodiscard]] double wait_for_missed(swarm& all, ready_times const& events, std::size_t wanted, std::int64_t start)
@@ -94,11 +156,8 @@ void run_idle(options const& o, report& out)
     auto const first = std::min<std::size_t>(o.clients, 100);
     for (std::uint32_t i = 0; i < first + o.clients; ++i) {
         auto settings = i < first ? subscriber_of(o, i, i, "first") : subscriber_of(o, i, i - first, "idle");
-        if (o.durable_sessions) {
-            settings.connect.clean = false;
-            settings.connect.durable = true;
-            settings.qos = 1;
-        }
+        if (o.durable_sessions)
+            make_durable(settings, 0);
         (void)all.create(std::move(settings), nothing);
     }
     if (!all.open_all(0, first, o.parallel, connect_timeout_ns))
@@ -128,6 +187,22 @@ void run_idle(options const& o, report& out)
         forget_sessions(all, 0, all.size(), o.parallel);
 }
 
+namespace {
+
+// The sessions of the clients come into being, and miss something.
+void make_sessions(options const& o, swarm& all)
+{
+    if (!all.open_all(0, all.size(), o.parallel, connect_timeout_ns))
+        throw std::runtime_error("cannot connect: " + all.failure());
+    for (std::size_t i = 0; i < all.size(); ++i)
+        all.drop(all[i]);
+    settle(all, second_ns);
+    missed_messages{o, all}.publish();
+    settle(all, second_ns);
+}
+
+}  // namespace
+
 void run_storm(options const& o, report& out)
 {
     std::vector<double> seconds;
@@ -136,13 +211,20 @@ void run_storm(options const& o, report& out)
     histogram taken;
     auto const overflows = listen_overflows();
     for (std::size_t round = 0; round < o.rounds; ++round) {
-        swarm all{o.broker};
+        swarm all{o.broker, o.publishing};
         ready_times events{all};
-        for (std::uint32_t i = 0; i < o.clients; ++i)
-            (void)all.create(subscriber_of(o, i, i, "storm"), events);
+        for (std::uint32_t i = 0; i < o.clients; ++i) {
+            auto settings = subscriber_of(o, i, i, "storm");
+            if (o.durable_sessions)
+                make_durable(settings, round);
+            (void)all.create(std::move(settings), events);
+        }
+        if (o.durable_sessions)
+            make_sessions(o, all);
+        events.reset();
         auto const before = usage_of(o.pid);
         auto const start = monotonic_ns();
-        if (!all.open_all(0, all.size(), all.size(), connect_timeout_ns))
+        if (!all.open_all(0, o.clients, o.clients, connect_timeout_ns))
             throw std::runtime_error("cannot connect: " + all.failure());
         seconds.push_back(static_cast<double>(monotonic_ns() - start) / 1e9);
         if (o.missed > 0)
@@ -152,6 +234,8 @@ void run_storm(options const& o, report& out)
         for (std::size_t i = 0; i < all.size(); ++i)
             all.drop(all[i]);
         settle(all, second_ns);  // the broker notices that they are gone
+        if (o.durable_sessions && speaks_mqtt(o.broker.speaks))
+            forget_sessions(all, 0, o.clients, o.parallel);
     }
     out.count("clients", o.clients);
     out.count("rounds", o.rounds);

@@ -45,6 +45,7 @@ struct client_settings
     connect_settings connect;
     std::string filter;             // empty: does not subscribe
     std::vector<std::string> more;  // Pusher: what it subscribes to beside it
+    std::string session;            // Pusher: the name of its durable session; empty: it has none
     std::uint8_t qos = 0;           // of the subscription
     std::uint32_t number = 0;       // the scenario's own
     bool publishes = false;         // talks to the publishers' address

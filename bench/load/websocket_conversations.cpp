@@ -11,7 +11,7 @@ namespace fulmar::load {
 void websocket_conversation::on_connected(client& c)
 {
     all_.set_state(c, client::state::upgrading);
-    all_.out(c) = ws_request(address_.host, address_.port, target(), {});
+    all_.out(c) = ws_request(address_.host, address_.port, target(c), {});
 }
 
 void websocket_conversation::say(client& c, std::string_view text)
@@ -94,9 +94,11 @@ namespace {
 
 }  // namespace
 
-std::string pusher_conversation::target() const
+std::string pusher_conversation::target(client const& c) const
 {
-    return path_for(address_, "/app/" + address_.key + "?protocol=7&client=fulmar-bench&version=1.0.0", {}, 0);
+    auto const session = c.settings.session.empty() ? std::string{} : "/session/" + c.settings.session;
+    return path_for(address_, session + "/app/" + address_.key + "?protocol=7&client=fulmar-bench&version=1.0.0", {},
+                    0);
 }
 
 // A member of presence channels is called by the client's number.
@@ -147,7 +149,7 @@ void pusher_conversation::on_own_event(client& c, std::string_view event, std::s
     }
 }
 
-std::string socket_io_conversation::target() const
+std::string socket_io_conversation::target(client const&) const
 {
     return path_for(address_, "/socket.io/?EIO=4&transport=websocket", {}, 0);
 }

@@ -16,7 +16,7 @@ public:
     void on_bytes(client& c, std::string_view& bytes) override;
 
 protected:
-    [[nodiscard]] virtual std::string target() const = 0;
+    [[nodiscard]] virtual std::string target(client const& c) const = 0;
     virtual void on_text(client& c, std::string_view text) = 0;
     void say(client& c, std::string_view text);
 
@@ -36,7 +36,7 @@ public:
     void publish(client&, std::string_view, std::string_view, std::uint8_t, std::uint16_t) override {}
 
 private:
-    [[nodiscard]] std::string target() const override;
+    [[nodiscard]] std::string target(client const& c) const override;
     void on_text(client& c, std::string_view text) override;
     void on_own_event(client& c, std::string_view event, std::string_view text);
     void subscribe(client& c, std::string channel, std::string_view socket);
@@ -52,7 +52,7 @@ public:
                  std::uint16_t id) override;
 
 private:
-    [[nodiscard]] std::string target() const override;
+    [[nodiscard]] std::string target(client const& c) const override;
     void on_text(client& c, std::string_view text) override;
 
     std::string scratch_;

@@ -15,7 +15,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 
 from broker import Broker, program  # noqa: E402
 
-APP = '[[apps]]\nid = "1"\nkey = "the-key"\nsecret = "the-secret"\n\n[[history]]\nfilter = "kept"\n'
+APP = '[[apps]]\nid = "1"\nkey = "the-key"\nsecret = "the-secret"\nsessions = { enabled = true, signed_ids = false }\n\n[[history]]\nfilter = "kept"\n'
 PUSHER = ["--protocol", "pusher", "--app-id", "1", "--key", "the-key", "--secret", "the-secret"]
 SHORT = ["--duration", "0.3", "--warmup", "0"]
 
@@ -199,6 +199,10 @@ class BenchAgainstTheBroker(unittest.TestCase):
                                "--path", "/sse?topic=kept&history=5", "--missed", 5, listener="http")
         self.assertEqual(report["missed_messages_each"], 5)
         self.assertGreater(report["all_caught_up_s"], 0)
+        for protocol in (["--protocol", "mqtt"], [*PUSHER, "--channels", 3, "--presence-members", 10]):
+            report = self.measured("storm", "-N", 20, "--rounds", 2, "--durable-sessions", "--missed", 5, *protocol,
+                                   listener="http" if protocol[1] == "pusher" else "mqtt")
+            self.assertGreater(report["all_caught_up_s"], 0)
 
     def test_the_page_with_plots_is_one_file(self):
         page = os.path.join(self.folder.name, "page.html")
