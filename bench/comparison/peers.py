@@ -468,8 +468,8 @@ BROKERS = {"fulmar": Fulmar, "fulmar-os": FulmarOs, "fulmar-unpinned": FulmarUnp
            "mosquitto": Mosquitto, "mosquitto-unpinned": MosquittoUnpinned, "nats": Nats, "nchan": Nchan,
            "rabbitmq": Rabbit, "aedes": Aedes, "socket.io": SocketIo, "floor": Floor, "floor-single": FloorSingle}
 # Which kinds a broker can speak is known before it is started.
-KINDS = {"nchan": ("sse", "http"), "rabbitmq": ("mqtt",), "socket.io": ("web",), "floor": ("mqtt", "mqtt-ws"),
-         "floor-single": ("mqtt", "mqtt-ws")}
+KINDS = {"nchan": ("sse", "http"), "rabbitmq": ("mqtt",), "socket.io": ("web",), "floor": ("mqtt",),
+         "floor-single": ("mqtt",)}
 
 
 def speaks(name, case):
