@@ -17,20 +17,21 @@ constexpr std::size_t looked_at_max = 200'000;  // per shard and question
 
 [[nodiscard]] bool before(session_row const& a, session_row const& b) { return a.client_id < b.client_id; }
 
-[[nodiscard]] std::vector<session_row> sessions_of(shard& there, listing const& wanted, bool connected_only)
+[[nodiscard]] std::vector<session_row> sessions_of(shard& there, session_query const& wanted)
 {
     std::vector<session_row> out;  // a heap: the last of those kept is in front
     std::size_t looked_at = 0;
     there.sessions().for_each([&](app_id app, session const& s) {
         auto const id = s.client_id();
         auto const listed = app == wanted.app && id.starts_with(wanted.prefix) && id > wanted.after &&
-                            (s.connected() || !connected_only);
+                            (!wanted.connected || s.connected() == *wanted.connected) &&
+                            (wanted.user.empty() || s.user() == wanted.user);
         if (listed && (out.size() <= wanted.limit || id < out.front().client_id)) {
             if (out.size() > wanted.limit) {
                 std::pop_heap(out.begin(), out.end(), before);
                 out.pop_back();
             }
-            out.push_back({std::string{id}, std::string{s.user()}, s.connected(), there.id()});
+            out.push_back({std::string{id}, std::string{s.user()}, s.connected(), there.id(), s.facts()});
             std::push_heap(out.begin(), out.end(), before);
         }
         return ++looked_at < looked_at_max;
@@ -77,13 +78,10 @@ void list_topics(shard& here, listing const& wanted, std::function<void(listed<r
     });
 }
 
-void list_sessions(shard& here, listing const& wanted, bool connected_only,
-                   std::function<void(listed<session_row>)> done)
+void list_sessions(shard& here, session_query const& wanted, std::function<void(listed<session_row>)> done)
 {
     auto const found = std::make_shared<std::vector<std::vector<session_row>>>(here.node().shards.size());
-    auto work = [found, wanted, connected_only](shard& there) {
-        (*found)[there.id()] = sessions_of(there, wanted, connected_only);
-    };
+    auto work = [found, wanted](shard& there) { (*found)[there.id()] = sessions_of(there, wanted); };
     on_each_shard(here, std::move(work), [found, limit = wanted.limit, done = std::move(done)] {
         listed<session_row> out;
         for (auto& of_shard : *found)
@@ -101,8 +99,14 @@ void find_session(shard& here, app_id app, std::string const& client_id, bool co
     auto const found = std::make_shared<std::vector<std::optional<session_row>>>(here.node().shards.size());
     auto work = [found, client_id, app, connected_only](shard& there) {
         auto const* const s = there.sessions().find(app, client_id);
-        if (s != nullptr && (s->connected() || !connected_only))
-            (*found)[there.id()] = session_row{client_id, std::string{s->user()}, s->connected(), there.id()};
+        if (s == nullptr || (connected_only && !s->connected()))
+            return;
+        session_row row{client_id, std::string{s->user()}, s->connected(), there.id(), s->facts()};
+        s->for_each_subscription([&row](subscription const& one) {
+            row.subscriptions.emplace_back(one.filter, one.options.level);
+            return row.subscriptions.size() < listed_max;
+        });
+        (*found)[there.id()] = std::move(row);
     };
     on_each_shard(here, std::move(work), [found, done = std::move(done)] {
         for (auto& row : *found)

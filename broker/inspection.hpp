@@ -7,10 +7,12 @@
 
 #include "broker/ids.hpp"
 #include "broker/router.hpp"
+#include "broker/session.hpp"
 
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace fulmar::broker {
@@ -36,17 +38,24 @@ struct listed
     bool more = false;
 };
 
+struct session_query : listing
+{
+    std::optional<bool> connected = {};  // nothing: both
+    std::string user = {};               // empty: anybody's
+};
+
 struct session_row
 {
     std::string client_id;
     std::string user;
     bool connected = false;
     shard_id shard = 0;
+    session_facts facts = {};
+    std::vector<std::pair<std::string, qos>> subscriptions = {};  // of find_session: listed_max at most
 };
 
 void list_topics(shard& here, listing const& wanted, std::function<void(listed<router::listed_filter>)> done);
-void list_sessions(shard& here, listing const& wanted, bool connected_only,
-                   std::function<void(listed<session_row>)> done);
+void list_sessions(shard& here, session_query const& wanted, std::function<void(listed<session_row>)> done);
 // Nothing: there is no such client.
 void find_session(shard& here, app_id app, std::string const& client_id, bool connected_only,
                   std::function<void(std::optional<session_row>)> done);

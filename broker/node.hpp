@@ -10,6 +10,7 @@
 #include "broker/shard.hpp"
 #include "frontends/mqtt/mqtt_frontend.hpp"
 #include "frontends/mqtt/publish_variant.hpp"
+#include "frontends/net/client_list.hpp"
 #include "frontends/net/connection_quota.hpp"
 #include "frontends/net/frontend.hpp"
 #include "frontends/net/http_router.hpp"
@@ -111,6 +112,7 @@ private:
     std::unique_ptr<admin::admin_frontend> admin_;
     std::unique_ptr<admin::sys_topics> sys_;
     net::connection_quota quota_;
+    net::client_list clients_;
     std::shared_ptr<net::tls_context> tls_;
     std::shared_ptr<net::trusted_networks> proxies_;
     std::vector<front> fronts_;

@@ -46,7 +46,7 @@ constexpr auto expiry_period = 1s;
 struct http_services::parts
 {
     parts(broker::node_context& on, broker::apps_in_force const& apps, broker::authenticator& users,
-          broker::presence_directory& presence, broker::settings const& values)
+          broker::presence_directory& presence, net::client_list const& clients, broker::settings const& values)
         : node{on},
           tokens{users, values.jwt, on.clock,
                  [&apps](std::string_view id) -> std::optional<broker::app_id> {
@@ -59,7 +59,7 @@ struct http_services::parts
           tickets{values.http.ticket_lifetime},
           access{tokens, apps, tickets, access_options_of(values)},
           streams{on, access, sse_options_of(values)},
-          calls{on, access, presence, rest_options_of(values)},
+          calls{on, access, presence, clients, rest_options_of(values)},
           timer{on.shards.front()->io()}
     {
         if (!values.jwt.algorithm.empty() && !values.jwt.jwks_url.empty())
@@ -109,8 +109,8 @@ std::shared_ptr<broker::history_rules const> history_rules_of(broker::settings c
 
 http_services::http_services(broker::node_context& node, broker::apps_in_force const& apps,
                              broker::authenticator& users, broker::presence_directory& presence,
-                             broker::settings const& values)
-    : parts_{std::make_unique<parts>(node, apps, users, presence, values)}
+                             net::client_list const& clients, broker::settings const& values)
+    : parts_{std::make_unique<parts>(node, apps, users, presence, clients, values)}
 {
 }
 

@@ -23,8 +23,9 @@ namespace fulmar::broker {
 struct node_context;
 }
 namespace fulmar::net {
+class client_list;
 class http_access;
-}
+}  // namespace fulmar::net
 
 namespace fulmar {
 
@@ -37,7 +38,8 @@ class http_services
 public:
     // Throws std::runtime_error if the keys of tokens cannot be used.
     http_services(broker::node_context& node, broker::apps_in_force const& apps, broker::authenticator& users,
-                  broker::presence_directory& presence, broker::settings const& values);
+                  broker::presence_directory& presence, net::client_list const& clients,
+                  broker::settings const& values);
     ~http_services();
     http_services(http_services const&) = delete;
     http_services& operator=(http_services const&) = delete;

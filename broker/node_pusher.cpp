@@ -5,6 +5,7 @@
 #include "broker/shard.hpp"
 #include "broker/text_file.hpp"
 #include "frontends/admin/metric_writer.hpp"
+#include "frontends/net/client_list.hpp"
 #include "frontends/pusher/api.hpp"
 #include "frontends/pusher/development_page.hpp"
 #include "frontends/pusher/frontend.hpp"
@@ -85,6 +86,14 @@ void pusher_services::restore(broker::recovered_session&& stored)
 }
 
 bool pusher_services::owns(broker::session_record const& record) const { return pusher::is_session_record(record); }
+
+void pusher_services::add_clients(net::client_list& to)
+{
+    to.add_source([this](broker::shard& here, net::client_visitor& visitor) {
+        if (parts_->fallback)
+            parts_->fallback->at(here).visit_clients(visitor);
+    });
+}
 
 void pusher_services::add_routes(net::http_router& routes)
 {

@@ -17,6 +17,9 @@
 namespace fulmar::admin {
 class metric_writer;
 }
+namespace fulmar::net {
+class client_list;
+}
 namespace fulmar::broker {
 class shard;
 struct node_context;
@@ -43,6 +46,8 @@ public:
     void add_routes(net::http_router& routes);
     // The page at `/`, if the development app is in use. What is wrong with the configured file, or nothing.
     [[nodiscard]] std::string add_page(net::http_router& routes, broker::settings const& values);
+    // Clients that come by single HTTP requests are no connections: they are added to the list.
+    void add_clients(net::client_list& to);
     void start();  // before the shards run
     // Closing for good: connections end with 4200, spread over a window that grows with their number.
     [[nodiscard]] std::chrono::milliseconds drain_window() const;

@@ -69,7 +69,8 @@ void node::build_services()
     raise_descriptor_limit();
     try {
         authenticator_ = std::make_unique<auth::file_authenticator>(auth::options_from(settings_));
-        http_ = std::make_unique<http_services>(*context_, *apps_, *authenticator_, pusher_->presence(), settings_);
+        http_ = std::make_unique<http_services>(*context_, *apps_, *authenticator_, pusher_->presence(), clients_,
+                                                settings_);
     } catch (std::exception const& problem) {
         fail(exit_code::configuration, problem.what());
     }
@@ -99,7 +100,8 @@ void node::build_services()
         }
     }
     for (auto& shard : context_->shards)
-        fronts_.push_back({std::make_unique<net::shard_frontend>(*shard), {}});
+        clients_.add(*fronts_.emplace_back(front{std::make_unique<net::shard_frontend>(*shard), {}}).connections);
+    pusher_->add_clients(clients_);
     auto const mqtt_protocol = [this](net::wire& wire) { return mqtt::make_protocol(*mqtt_, wire); };
     http_settings_.backlog_bytes_max = settings_.limits.outbox_bytes;
     add_mqtt_routes();

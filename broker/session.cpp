@@ -36,6 +36,30 @@ std::string_view session::user() const noexcept { return self().user(); }
 bool session::connected() const noexcept { return self().client != nullptr; }
 app_id session::app() const noexcept { return self().app; }
 permissions const* session::allowed() const noexcept { return self().allowed.get(); }
+
+session_facts session::facts() const
+{
+    auto const& own = self();
+    session_facts out;
+    out.durable = own.durable();
+    out.subscriptions = own.subscriptions.size();
+    out.in_flight = own.window.size();
+    if (own.durable()) {
+        out.expiry_s = own.lasting->expiry_s;
+        out.away_since = own.lasting->disconnected_at;
+        out.position = own.cursor();
+    }
+    return out;
+}
+
+void session::for_each_subscription(std::function<bool(subscription const&)> const& visit) const
+{
+    for (auto const& one : self().subscriptions) {
+        if (!visit(one))
+            return;
+    }
+}
+
 endpoint_id session::address() const noexcept { return self().address; }
 std::uint16_t session::receive_maximum() const noexcept { return self().receive_maximum; }
 std::uint64_t session::publisher_hash() const noexcept { return self().client_hash; }

@@ -12,6 +12,7 @@
 #include "broker/subscriber.hpp"
 #include "broker/subscription.hpp"
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -91,6 +92,17 @@ struct client_settings
     std::optional<will_record> will;
 };
 
+// A session as administrators see it.
+struct session_facts
+{
+    bool durable = false;
+    std::uint32_t expiry_s = 0;  // after the connection has ended; 0xFFFFFFFF: never
+    wall_ms away_since = 0;      // 0: connected
+    log_sequence position = 0;   // everything of its queue at or before this is acknowledged; 0: it has none
+    std::size_t subscriptions = 0;
+    std::size_t in_flight = 0;  // sent at QoS >= 1 and not acknowledged
+};
+
 enum class acknowledgement : std::uint8_t { puback, pubrec, pubcomp };
 
 class session : public subscriber, public endpoint
@@ -104,6 +116,8 @@ public:
     [[nodiscard]] app_id app() const noexcept;
     // What its client may do; null only while no connection has used it since a restart.
     [[nodiscard]] permissions const* allowed() const noexcept;
+    [[nodiscard]] session_facts facts() const;
+    void for_each_subscription(std::function<bool(subscription const&)> const& visit) const;  // until it says false
 
     // --- asked by the protocol -------------------------------------------------------------------
     // A PUBLISH from the client. QoS 0: id 0, no answer. QoS 2: a repeated id before PUBREL is answered again and not

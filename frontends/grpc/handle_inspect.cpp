@@ -81,18 +81,19 @@ private:
     void run(std::string const& bytes) override
     {
         v1::ListSessionsRequest request;
-        broker::listing wanted;
+        broker::session_query wanted;
         if (!parse(bytes, request) || !read_listing(request, wanted))
             return;
-        broker::list_sessions(home(), wanted, request.connected_only(),
-                              [self = held(*this)](broker::listed<broker::session_row> const& found) {
-                                  v1::ListSessionsResponse out;
-                                  for (auto const& row : found.rows)
-                                      fill_session(row, *out.add_sessions());
-                                  if (found.more)
-                                      out.set_next(found.rows.back().client_id);
-                                  self->reply(out);
-                              });
+        if (request.connected_only())
+            wanted.connected = true;
+        broker::list_sessions(home(), wanted, [self = held(*this)](broker::listed<broker::session_row> const& found) {
+            v1::ListSessionsResponse out;
+            for (auto const& row : found.rows)
+                fill_session(row, *out.add_sessions());
+            if (found.more)
+                out.set_next(found.rows.back().client_id);
+            self->reply(out);
+        });
     }
 };
 

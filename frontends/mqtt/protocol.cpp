@@ -230,6 +230,23 @@ void protocol::on_drained()
         session_->on_drained();
 }
 
+bool protocol::describe(net::client_description& out) const
+{
+    if (session_ == nullptr)
+        return false;
+    out.protocol = "mqtt";
+    out.app = session_->app();
+    out.user = session_->user();
+    out.client_id = session_->client_id();
+    return true;
+}
+
+void protocol::end_by_administrator()
+{
+    if (session_ != nullptr)
+        home().sessions().condemn(*session_, broker::session_end::kicked);
+}
+
 void protocol::pause(bool& reason)
 {
     if (std::exchange(reason, true))

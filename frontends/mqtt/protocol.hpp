@@ -45,6 +45,8 @@ public:
     [[nodiscard]] std::size_t on_bytes(std::span<char const> in) override;
     void on_deadline() override;
     void on_drained() override;
+    [[nodiscard]] bool describe(net::client_description& out) const override;
+    void end_by_administrator() override;
     void on_closed(bool clean) override;
 
     static constexpr std::uint16_t requests_open_max = 256;

@@ -23,7 +23,7 @@ constexpr auto held_recheck = 1s;
 }  // namespace
 
 connection::connection(shard_frontend& owner, int fd, std::optional<socket_address> const& from)
-    : fd_(fd), owner_(owner)
+    : since_s_(static_cast<std::uint32_t>(owner.home().wall() / 1000)), fd_(fd), owner_(owner)
 {
     if (from) {
         ip_ = from->ip;
@@ -54,6 +54,24 @@ peer const& connection::remote() const noexcept
     out.certificate_subject = facts_ == nullptr ? std::string{} : facts_->certificate_subject;
     out.over = tls_ == nullptr ? broker::transport::tcp : broker::transport::tls;
     return out;
+}
+
+bool connection::introduce(client_visitor& visitor)
+{
+    client_description what;
+    if (stage_ != stage::open || !protocol_->describe(what)) {
+        return true;
+    }
+    auto const& who = remote();
+    what.peer_address = who.address;
+    what.peer_port = who.port;
+    what.tls = tls_ != nullptr;
+    what.since_ms = std::uint64_t{since_s_} * 1000;
+    what.backlog_bytes = backlog_bytes();
+    std::uint64_t number = 0;  // the kernel's: no other socket gets it again
+    socklen_t size = sizeof number;
+    ::getsockopt(fd_, SOL_SOCKET, SO_COOKIE, &number, &size);
+    return visitor.on_client(number, std::move(what), *protocol_);
 }
 
 std::size_t connection::transport_index() const noexcept

@@ -79,6 +79,7 @@ private:
     void go_on();
     void on_relieved();
     [[nodiscard]] bool dismiss();  // tells the protocol; true: destroy me
+    [[nodiscard]] bool introduce(client_visitor& visitor);
 
     void on_events(std::uint32_t events) override;
     void on_timer() override;
@@ -127,6 +128,7 @@ private:
     bool flushing_ : 1 = false;         // queued for the end of the turn
     bool scheduled_ : 1 = false;        // queued for the next turn
     bool retiring_ : 1 = false;         // queued to be dismissed
+    std::uint32_t since_s_;             // wall clock
     int fd_;
     std::uint32_t place_ = 0;  // in shard_frontend::connections_
     shard_frontend& owner_;

@@ -45,6 +45,16 @@ void shard_frontend::for_each(std::function<void(wire&)> const& visit)
     }
 }
 
+bool shard_frontend::visit_clients(client_visitor& visitor)
+{
+    for (std::size_t i = 0; i < connections_.size(); ++i) {
+        if (!connections_[i]->introduce(visitor)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void shard_frontend::close_all()
 {
     for_each([](wire& w) { w.close(); });

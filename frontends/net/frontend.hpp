@@ -18,6 +18,7 @@
 
 namespace fulmar::net {
 
+class client_visitor;
 class connection;
 
 struct frontend_options
@@ -42,6 +43,8 @@ public:
     void adopt(int fd, sockaddr_storage const& from, std::shared_ptr<service const> const& what);
 
     void for_each(std::function<void(wire&)> const& visit);
+    // Clients that are connected here, those of protocols that describe them. False: the visitor wants no more.
+    [[nodiscard]] bool visit_clients(client_visitor& visitor);
     void close_all();  // each as wire::close
     void abort_all();  // each as wire::abort
     [[nodiscard]] std::size_t count() const noexcept { return connections_.size(); }

@@ -36,6 +36,31 @@ struct peer
 
 class protocol;
 
+// A client as administrators see it. What its protocol does not know stays as it is.
+struct client_description
+{
+    std::string_view protocol;  // "mqtt", "pusher", "sse"
+    std::string_view transport = "tcp";
+    broker::app_id app = broker::default_app;
+    std::string user;
+    std::string client_id;  // MQTT; Pusher: the socket id
+    std::string peer_address;
+    std::uint16_t peer_port = 0;
+    bool tls = false;
+    std::uint64_t since_ms = 0;  // wall clock; to the second
+    std::size_t backlog_bytes = 0;
+};
+
+class client_visitor
+{
+public:
+    // `number` names the client on this shard. False: no further ones.
+    [[nodiscard]] virtual bool on_client(std::uint64_t number, client_description&& what, protocol& talk) = 0;
+
+protected:
+    ~client_visitor() = default;
+};
+
 // What a protocol may do to its connection.
 class wire
 {
@@ -104,6 +129,12 @@ public:
     // Whole frames of runs were dropped because the socket took too little (wire::send_run). They followed everything
     // that was kept.
     virtual void on_frames_dropped() {}
+
+    // Says who the client is. False: nobody yet, or nobody to speak of, like the sender of a single HTTP request.
+    [[nodiscard]] virtual bool describe(client_description&) const { return false; }
+
+    // An administrator ends the connection: with the protocol's own farewell.
+    virtual void end_by_administrator() {}
 
     // Exactly once, last call: the connection is gone. `clean`: the peer closed, no error.
     virtual void on_closed(bool clean) = 0;

@@ -306,6 +306,14 @@ void websocket_session::on_frames_dropped()
         inner_->on_frames_dropped();
 }
 
+bool websocket_session::describe(client_description& out) const
+{
+    if (phase_ != phase::open || !inner_->describe(out))
+        return false;
+    out.transport = "websocket";
+    return true;
+}
+
 void websocket_session::on_closed(bool clean)
 {
     phase_ = phase::closed;

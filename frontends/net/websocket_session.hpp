@@ -80,6 +80,8 @@ public:
     void on_deadline() override;
     void on_drained() override;
     void on_frames_dropped() override;
+    [[nodiscard]] bool describe(client_description& out) const override;
+    void end_by_administrator() override { inner_->end_by_administrator(); }
     void on_closed(bool clean) override;
 
 private:

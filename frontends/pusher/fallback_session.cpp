@@ -14,6 +14,7 @@ fallback_session::fallback_session(fallback_shard& owner, std::string name, net:
       name_{std::move(name)},
       peer_{first.from},
       origin_{first.joined("Origin")},
+      since_{owner.home().wall()},
       quiet_since_{owner.home().now()}
 {
 }
@@ -28,6 +29,22 @@ void fallback_session::open(frontend& shared, net::http_request const& first)
 {
     protocol_ = make_protocol(shared, *this, first);
     touch();
+}
+
+// Numbered by its name, apart from the kernel's numbers for sockets.
+void fallback_session::introduce(net::client_visitor& visitor) const
+{
+    net::client_description what;
+    if (phase_ != phase::open || !protocol_->describe(what))
+        return;
+    what.transport = "http";
+    what.peer_address = peer_.address;
+    what.peer_port = peer_.port;
+    what.tls = peer_.over == broker::transport::tls;
+    what.since_ms = since_;
+    what.backlog_bytes = queued_bytes_;
+    auto const number = std::hash<std::string>{}(name_) | std::uint64_t{1} << 63;
+    (void)visitor.on_client(number, std::move(what), *protocol_);
 }
 
 broker::shard& fallback_session::home() noexcept { return owner_.home(); }

@@ -61,6 +61,8 @@ public:
     // False: closed.
     [[nodiscard]] bool take(std::vector<std::string> const& messages);
 
+    void introduce(net::client_visitor& visitor) const;
+
     // --- for the owner
     void flush();                                   // at the end of the turn
     void after_turn();                              // in the turn after one that asked for it
@@ -113,6 +115,7 @@ private:
     std::string const name_;
     net::peer const peer_;
     std::string const origin_;
+    broker::wall_ms const since_;
     std::unique_ptr<net::message_protocol> protocol_;
     std::vector<piece> pieces_;      // of this turn, in order
     std::deque<std::string> queue_;  // messages as JSON strings

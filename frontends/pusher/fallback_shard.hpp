@@ -66,6 +66,11 @@ public:
     void ready(std::string const& session, receiver_id who);
     void lost(std::string const& session, receiver_id who);
     [[nodiscard]] std::size_t session_count() const noexcept { return sessions_.size(); }
+    void visit_clients(net::client_visitor& visitor) const
+    {
+        for (auto const& [name, session] : sessions_)
+            session->introduce(visitor);
+    }
 
     // --- for those sessions -------------------------------------------------------------------------------------------
     void touch(fallback_session& session);  // flush it at the end of the turn

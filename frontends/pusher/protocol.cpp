@@ -251,6 +251,17 @@ void protocol::on_drained()
     close(close_reason::reconnect, "Too slow: changes of a channel were lost");
 }
 
+bool protocol::describe(net::client_description& out) const
+{
+    if (!open_)
+        return false;
+    out.protocol = "pusher";
+    out.app = app_;
+    out.user = user_ == nullptr ? std::string{} : user_->id;
+    out.client_id = to_socket_id(id_);
+    return true;
+}
+
 void protocol::on_terminated()
 {
     if (!open_)

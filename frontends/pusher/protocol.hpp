@@ -52,6 +52,8 @@ public:
     void on_deadline() override;
     void on_drained() override;
     void on_frames_dropped() override;
+    [[nodiscard]] bool describe(net::client_description& out) const override;
+    void end_by_administrator() override { on_terminated(); }
     void on_closed(bool clean) override;
 
 private:

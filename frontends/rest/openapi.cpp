@@ -25,11 +25,22 @@ constexpr std::string_view paging =
     "prefix:string:only what begins so|after:string:only what follows this name, for the next page|"
     "limit:integer:at most so many, 1 to 1000";
 
+constexpr std::string_view session_filters =
+    "prefix:string:only client ids that begin so|user:string:only of this user|connected:boolean:only those that are, or "
+    "are not|after:string:only what follows this client id, for the next page|limit:integer:at most so many, 1 to 1000";
+constexpr std::string_view conditions =
+    "protocol:string:mqtt, pusher or sse|user:string:of this user|peer:string:addresses that begin so|"
+    "client_id:string:this client or socket id|prefix:string:client or socket ids that begin so";
+constexpr std::string_view connection_filters =
+    "protocol:string:mqtt, pusher or sse|user:string:of this user|peer:string:addresses that begin so|"
+    "client_id:string:this client or socket id|prefix:string:client or socket ids that begin so|"
+    "after:string:only what follows this id, for the next page|limit:integer:at most so many, 1 to 1000";
+
 constexpr auto everybody = audience::everybody;
 constexpr auto identified = audience::identified;
 constexpr auto administrators = audience::administrators;
 
-constexpr std::array<operation, 15> all{{
+constexpr std::array<operation, 17> all{{
     {"GET", "/v1/openapi.json", "getOpenapi", everybody, get_openapi, false, "This document", "", "", ""},
     {"POST", "/v1/publish", "publish", identified, post_publish, true,
      "Publish one message: JSON, or any other content type with the topic in the query or in Fulmar-Topic",
@@ -57,15 +68,19 @@ constexpr std::array<operation, 15> all{{
     {"DELETE", "/v1/retained/{topic*}", "deleteRetained", identified, delete_retained, false,
      "Remove the retained message of a topic", "", "", "204 507"},
     {"GET", "/v1/sessions", "listSessions", administrators, list_sessions, false, "MQTT sessions, connected or not",
-     paging, "", ""},
+     session_filters, "", ""},
     {"GET", "/v1/sessions/{client_id*}", "getSession", administrators, get_session, false, "One MQTT session", "", "",
      "404"},
     {"DELETE", "/v1/sessions/{client_id*}", "deleteSession", administrators, delete_session, false,
      "End the connection of a client and forget its session", "", "", "202 404"},
     {"GET", "/v1/connections", "listConnections", administrators, list_connections, false,
-     "MQTT clients that are connected", paging, "", ""},
-    {"DELETE", "/v1/connections/{client_id*}", "deleteConnection", administrators, delete_connection, false,
-     "End the connection of a client; its session stays", "", "", "202 404"},
+     "Clients that are connected, over MQTT, Pusher and SSE", connection_filters, "", ""},
+    {"DELETE", "/v1/connections", "deleteConnections", administrators, delete_connections, false,
+     "End the connections that fit, at least one condition; sessions stay", conditions, "", ""},
+    {"GET", "/v1/connections/{id}", "getConnection", administrators, get_connection, false, "One client", "", "",
+     "404"},
+    {"DELETE", "/v1/connections/{id}", "deleteConnection", administrators, delete_connection, false,
+     "End a connection; its session stays", "", "", "202 404"},
 }};
 
 // Cuts `text` at the next separator and takes that part off.

@@ -80,6 +80,8 @@ void list_sessions(call_ptr const& call);
 void get_session(call_ptr const& call);
 void delete_session(call_ptr const& call);
 void list_connections(call_ptr const& call);
+void get_connection(call_ptr const& call);
 void delete_connection(call_ptr const& call);
+void delete_connections(call_ptr const& call);
 
 }  // namespace fulmar::rest

@@ -11,8 +11,14 @@
 namespace fulmar::rest {
 
 rest_frontend::rest_frontend(broker::node_context& node, net::http_access const& access,
-                             broker::presence_directory& presence, rest_options options)
-    : node_{node}, access_{access}, presence_{presence}, options_{options}, repeated_{options.idempotency_window}
+                             broker::presence_directory& presence, net::client_list const& clients,
+                             rest_options options)
+    : node_{node},
+      access_{access},
+      presence_{presence},
+      clients_{clients},
+      options_{options},
+      repeated_{options.idempotency_window}
 {
     for (auto const& shard : node.shards)
         desks_.push_back(std::make_unique<desk>(*shard));

@@ -13,6 +13,7 @@
 #include "broker/metrics.hpp"
 #include "broker/presence_directory.hpp"
 #include "broker/shard.hpp"
+#include "frontends/net/client_list.hpp"
 #include "frontends/net/http_access.hpp"
 #include "frontends/net/http_router.hpp"
 #include "frontends/rest/idempotency.hpp"
@@ -39,8 +40,9 @@ class rest_frontend
 public:
     static constexpr std::size_t publishes_in_flight_max = 10'000;
 
+    // What is handed over outlives it.
     rest_frontend(broker::node_context& node, net::http_access const& access, broker::presence_directory& presence,
-                  rest_options options);
+                  net::client_list const& clients, rest_options options);
     ~rest_frontend();
     rest_frontend(rest_frontend const&) = delete;
     rest_frontend& operator=(rest_frontend const&) = delete;
@@ -55,6 +57,7 @@ public:
     [[nodiscard]] rest_options const& options() const noexcept { return options_; }
     [[nodiscard]] net::http_access const& access() const noexcept { return access_; }
     [[nodiscard]] broker::presence_directory& presence() const noexcept { return presence_; }
+    [[nodiscard]] net::client_list const& clients() const noexcept { return clients_; }
     [[nodiscard]] idempotency_window& repeated() noexcept { return repeated_; }
 
     using settled = std::function<void(broker::publish_outcome const&)>;
@@ -87,6 +90,7 @@ private:
     broker::node_context& node_;
     net::http_access const& access_;
     broker::presence_directory& presence_;
+    net::client_list const& clients_;
     rest_options const options_;
     idempotency_window repeated_;
     std::vector<std::unique_ptr<desk>> desks_;

@@ -173,6 +173,17 @@ void event_stream::close()
     wire_.close();
 }
 
+bool event_stream::describe(net::client_description& out) const
+{
+    if (ended())
+        return false;
+    out.protocol = "sse";
+    out.transport = "http";
+    out.app = who_.app;
+    out.user = who_.user;
+    return true;
+}
+
 void event_stream::on_closed(bool)
 {
     end();

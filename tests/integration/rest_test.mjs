@@ -9,6 +9,7 @@ import { packages, until, withBroker, Broker } from './broker.mjs';
 
 const mqtt = packages('mqtt');
 const { EventSource } = packages('eventsource');
+const Pusher = packages('pusher-js');
 const apps = '[[apps]]\nid = "1"\nkey = "key"\nsecret = "secret"\n';
 const basic = { authorization: `Basic ${Buffer.from('key:secret').toString('base64')}` };
 
@@ -38,14 +39,15 @@ test('every call of the OpenAPI document is served', { timeout: 120_000 }, () =>
     for (const [path, methods] of Object.entries(document.paths))
       for (const [method, { responses }] of Object.entries(methods)) {
         ++calls;
-        const target = path.replace('{topic}', 'news/1').replace('{client_id}', 'nobody');
-        const answer = await call(broker, method.toUpperCase(), target, { headers: basic, body: examples[path] });
+        const target = path.replace('{topic}', 'news/1').replace('{client_id}', 'nobody').replace('{id}', '0-1');
+        const query = path === '/v1/connections' && method === 'delete' ? '?user=nobody' : '';
+        const answer = await call(broker, method.toUpperCase(), target + query, { headers: basic, body: examples[path] });
         assert.ok(String(answer.status) in responses, `${method} ${target}: ${answer.status} is not described`);
         assert.ok(answer.status < 500 && answer.status !== 401 && answer.status !== 403, `${method} ${target}: ${answer.status}`);
         const wanted = Object.keys(responses[answer.status].content ?? {})[0];
         if (wanted) assert.equal(answer.headers.get('content-type'), wanted);
       }
-    assert.equal(calls, 15);
+    assert.equal(calls, 17);
   }));
 
 test('what REST publishes reaches MQTT, and what it kicks is gone', { timeout: 120_000 }, () =>
@@ -68,12 +70,58 @@ test('what REST publishes reaches MQTT, and what it kicks is gone', { timeout: 1
     await until(() => got.length === 4, 'once');
     const connected = await (await call(broker, 'GET', '/v1/connections', { headers: basic })).json();
     assert.deepEqual(connected.connections.map((row) => row.client_id), ['c/1']);
-    const gone = new Promise((resolve) => client.once('close', resolve));
-    assert.equal((await call(broker, 'DELETE', '/v1/connections/c/1', { headers: basic })).status, 202);
-    await gone;
+    const gone = new Promise((resolve) => client.once('disconnect', resolve));
+    const ended = await call(broker, 'DELETE', `/v1/connections/${connected.connections[0].id}`, { headers: basic });
+    assert.equal(ended.status, 202);
+    assert.equal((await gone).reasonCode, 0x98);
     assert.equal(got.length, 4);
     assert.equal((await call(broker, 'GET', '/v1/sessions')).status, 401);
     await client.endAsync(true);
+  }));
+
+test('connections of every protocol are listed, and end with a farewell of their own', { timeout: 120_000 }, () =>
+  withBroker({ configuration: apps }, async (broker) => {
+    const list = async (query = '') => (await (await call(broker, 'GET', `/v1/connections${query}`, { headers: basic })).json()).connections;
+    const before = Date.now();
+    const mqttClient = mqtt.connect(`ws://127.0.0.1:${broker.ports.http}/mqtt`, { protocolVersion: 5, clientId: 'over/ws', reconnectPeriod: 0 });
+    await new Promise((resolve) => mqttClient.once('connect', resolve));
+    const options = { cluster: 'none', wsHost: '127.0.0.1', wsPort: broker.ports.http, httpHost: '127.0.0.1',
+      httpPort: broker.ports.http, forceTLS: false, disableStats: true, activityTimeout: 120_000 };
+    const pushers = ['ws', 'xhr_polling'].map((transport) => new Pusher('key', { ...options, enabledTransports: [transport] }));
+    const source = new EventSource(`${base(broker)}/sse?topic=a`);
+    try {
+      await until(async () => (await list()).length === 4, 'all are listed');
+      const rows = await list();
+      const kinds = rows.map(({ protocol, transport }) => `${protocol} over ${transport}`).sort();
+      assert.deepEqual(kinds, ['mqtt over websocket', 'pusher over http', 'pusher over websocket', 'sse over http']);
+      for (const row of rows) {
+        assert.equal(row.peer, '127.0.0.1');
+        assert.ok(row.port > 0 && row.tls === false && row.backlog_bytes >= 0);
+        assert.ok(row.connected_at >= before - 1000 && row.connected_at <= Date.now());
+        assert.deepEqual(await (await call(broker, 'GET', `/v1/connections/${row.id}`, { headers: basic })).json(), row);
+      }
+      assert.deepEqual(rows.filter(({ protocol }) => protocol === 'pusher').map((row) => row.client_id).sort(),
+        pushers.map(({ connection }) => connection.socket_id).sort());
+      const pages = [];
+      for (let after = ''; ;) {
+        const page = await (await call(broker, 'GET', `/v1/connections?limit=1&after=${after}`, { headers: basic })).json();
+        pages.push(...page.connections.map(({ id }) => id));
+        if (!page.next) break;
+        after = page.next;
+      }
+      assert.deepEqual(pages, rows.map(({ id }) => id));
+
+      const farewells = [new Promise((resolve) => mqttClient.once('disconnect', (packet) => resolve(packet.reasonCode))),
+        ...pushers.map(({ connection }) => new Promise((resolve) => connection.bind('error', ({ data }) => resolve(data?.code)))),
+        new Promise((resolve) => source.addEventListener('error', () => resolve('ended'), { once: true }))];
+      const told = await call(broker, 'DELETE', '/v1/connections?peer=127.', { headers: basic });
+      assert.deepEqual(await told.json(), { ended: 4 });
+      assert.deepEqual(await Promise.all(farewells), [0x98, 4009, 4009, 'ended']);
+    } finally {
+      source.close();
+      for (const one of pushers) one.disconnect();
+      await mqttClient.endAsync(true);
+    }
   }));
 
 const secret = '0123456789abcdef0123456789abcdef';

@@ -35,7 +35,7 @@ struct rest_bench : http_bench
 {
     explicit rest_bench(std::size_t shards = 1, std::vector<broker::history_rule> rules = {{{}, "news/#"}},
                         rest_options options = {})
-        : http_bench{shards, std::move(rules)}, calls{core.shard(0).node(), access, presence, options}
+        : http_bench{shards, std::move(rules)}, calls{core.shard(0).node(), access, presence, clients, options}
     {
         calls.add_routes(routes);
     }
@@ -45,6 +45,7 @@ struct rest_bench : http_bench
     }
     static std::string with(std::string_view more) { return std::string{json_type} + std::string{more}; }
     fixed_presence presence;
+    net::client_list clients;
     rest_frontend calls;
 };
 
@@ -360,21 +361,30 @@ TEST(rest_sessions, they_are_listed_kicked_and_dropped_by_administrators)
     passing.connect();
     EXPECT_EQ(status_of(bench.ask(http_bench::get("/v1/sessions"))), 401U);
     EXPECT_EQ(status_of(bench.ask(http_bench::get("/v1/sessions", "Authorization: Bearer good\r\n"))), 403U);
+    durable.subscribe("a/#", 1);
     auto const list = body_of(bench.ask(http_bench::get("/v1/sessions", http_bench::basic)));
-    EXPECT_EQ(list, boost::json::parse(R"({"sessions":[{"client_id":"d/1","user":"u","connected":true,"shard":1},
-        {"client_id":"p","user":"","connected":true,"shard":0}]})"));
+    EXPECT_EQ(list, boost::json::parse(R"({"sessions":[{"client_id":"d/1","user":"u","connected":true,"durable":true,
+        "expiry":100,"position":"0.0","subscription_count":1,"in_flight":0,"shard":1},
+        {"client_id":"p","user":"","connected":true,"durable":false,"subscription_count":0,"in_flight":0,"shard":0}]})"));
     auto const end = [&](std::string_view what) {
         return status_of(bench.ask(http_bench::request("DELETE", what, http_bench::basic, "")));
     };
-    EXPECT_EQ(end("/v1/connections/d/1"), 202U);
-    bench.core.settle();
-    EXPECT_EQ(durable.ended, broker::session_end::kicked);
-    EXPECT_EQ(end("/v1/connections/d/1"), 404U);
+    durable.disconnect();
     auto const one = body_of(bench.ask(http_bench::get("/v1/sessions/d/1", http_bench::basic)));
     EXPECT_EQ(one.at("connected"), false);
-    EXPECT_EQ(
-        body_of(bench.ask(http_bench::get("/v1/connections", http_bench::basic))).at("connections").as_array().size(),
-        1U);
+    EXPECT_EQ(one.at("away_since"), bench.core.clock.wall());
+    EXPECT_EQ(one.at("subscriptions"), boost::json::parse(R"([{"topic":"a/#","qos":1}])"));
+    auto const listed = [&](std::string_view query) {
+        return body_of(bench.ask(http_bench::get("/v1/sessions?" + std::string{query}, http_bench::basic)))
+            .at("sessions")
+            .as_array()
+            .size();
+    };
+    EXPECT_EQ(listed("connected=true"), 1U);
+    EXPECT_EQ(listed("connected=false"), 1U);
+    EXPECT_EQ(listed("user=u"), 1U);
+    EXPECT_EQ(listed("user=v"), 0U);
+    EXPECT_EQ(status_of(bench.ask(http_bench::get("/v1/sessions?connected=1", http_bench::basic))), 400U);
     EXPECT_EQ(end("/v1/sessions/d/1"), 202U);
     bench.core.settle();
     EXPECT_EQ(end("/v1/sessions/d/1"), 404U);
@@ -384,6 +394,81 @@ TEST(rest_sessions, they_are_listed_kicked_and_dropped_by_administrators)
                   .as_array()
                   .size(),
               1U);
+}
+
+// A client of some protocol.
+struct described_client final : net::protocol
+{
+    std::size_t on_bytes(std::span<char const> in) override { return in.size(); }
+    void on_deadline() override {}
+    void on_closed(bool) override {}
+    void end_by_administrator() override { ended = true; }
+    net::client_description what;
+    std::uint64_t number = 0;
+    bool ended = false;
+};
+
+TEST(rest_connections, clients_of_all_protocols_are_listed_found_and_ended)
+{
+    rest_bench bench{2};
+    std::vector<std::vector<described_client>> there(2);
+    bench.clients.add_source([&](broker::shard& here, net::client_visitor& visitor) {
+        for (auto& one : there[here.id()]) {
+            if (!visitor.on_client(one.number, net::client_description{one.what}, one))
+                return;
+        }
+    });
+    auto const add = [&](broker::shard_id shard, std::uint64_t number, std::string_view protocol, std::string user,
+                         std::string client_id, std::string peer, broker::app_id app = {}) {
+        auto& one = there[shard].emplace_back();
+        one.number = number;
+        one.what = {protocol, "tcp", app, std::move(user), std::move(client_id), std::move(peer), 99, true, 5000, 7};
+    };
+    there[0].reserve(4);
+    there[1].reserve(4);
+    add(0, 12, "mqtt", "u", "m/1", "10.0.0.1");
+    add(0, 3, "sse", "v", "", "10.0.0.2");
+    add(1, 5, "pusher", "u", "1.2", "10.0.1.1");
+    add(1, 6, "mqtt", "x", "other", "10.0.0.1", broker::app_id{7});
+    auto const get = [&](std::string const& what) {
+        return body_of(bench.ask(http_bench::get("/v1/connections" + what, http_bench::basic)));
+    };
+    auto const ids = [&](std::string const& query) {
+        std::string out;
+        auto const page = get(query);
+        for (auto const& row : page.at("connections").as_array())
+            out.append(row.at("id").as_string()).append(" ");
+        return out;
+    };
+    EXPECT_EQ(get("/0-12"), boost::json::parse(R"({"id":"0-12","protocol":"mqtt","transport":"tcp","tls":true,
+        "peer":"10.0.0.1","port":99,"user":"u","client_id":"m/1","connected_at":5000,"backlog_bytes":7,"shard":0})"));
+    EXPECT_EQ(ids(""), "0-3 0-12 1-5 ") << "in the order of their ids, without those of other apps";
+    EXPECT_EQ(ids("?protocol=mqtt"), "0-12 ");
+    EXPECT_EQ(ids("?user=u"), "0-12 1-5 ");
+    EXPECT_EQ(ids("?peer=10.0.0."), "0-3 0-12 ");
+    EXPECT_EQ(ids("?prefix=m"), "0-12 ");
+    EXPECT_EQ(ids("?client_id=1.2"), "1-5 ");
+    EXPECT_EQ(get("?limit=1").at("next"), "0-3");
+    EXPECT_EQ(ids("?limit=1&after=0-3"), "0-12 ");
+    EXPECT_EQ(ids("?limit=1&after=0-12"), "1-5 ");
+    EXPECT_FALSE(get("?limit=1&after=0-12").contains("next"));
+
+    auto const end = [&](std::string const& what) {
+        return bench.ask(http_bench::request("DELETE", "/v1/connections" + what, http_bench::basic, ""));
+    };
+    EXPECT_EQ(status_of(end("/1-6")), 404U) << "of another app";
+    EXPECT_EQ(status_of(end("/1-4")), 404U);
+    EXPECT_EQ(status_of(end("/m")), 404U);
+    EXPECT_EQ(status_of(bench.ask(http_bench::get("/v1/connections/0-4", http_bench::basic))), 404U);
+    EXPECT_EQ(status_of(bench.ask(http_bench::get("/v1/connections?after=x", http_bench::basic))), 400U);
+    EXPECT_EQ(status_of(end("")), 400U) << "not everybody by mistake";
+    EXPECT_EQ(status_of(end("/1-5")), 202U);
+    EXPECT_TRUE(there[1][0].ended);
+    EXPECT_FALSE(there[0][0].ended);
+    EXPECT_EQ(body_of(end("?user=v&protocol=sse")), boost::json::parse(R"({"ended":1})"));
+    EXPECT_TRUE(there[0][1].ended);
+    EXPECT_FALSE(there[1][1].ended);
+    EXPECT_EQ(status_of(bench.ask(http_bench::get("/v1/connections", "Authorization: Bearer good\r\n"))), 403U);
 }
 
 TEST(rest_tickets, they_are_for_what_their_owner_may_read)
@@ -419,7 +504,7 @@ TEST(rest_openapi, every_call_is_described_and_every_description_is_a_call)
                 c = static_cast<char>(c - 'a' + 'A');
             std::string target{path};
             if (auto const begin = target.find('{'); begin != std::string::npos) {
-                target.replace(begin, std::string::npos, "x/y");
+                target.replace(begin, std::string::npos, target.ends_with("{id}") ? "0-1" : "x/y");
                 EXPECT_EQ(call.at("parameters").as_array().at(0).at("in"), "path") << target;
             }
             EXPECT_NE(bench.routes.find(method, target, false).route, nullptr) << method << " " << target;

@@ -1,0 +1,163 @@
+#include "frontends/net/client_list.hpp"
+
+#include "broker/shard.hpp"
+#include "frontends/net/frontend.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <iterator>
+#include <memory>
+#include <numeric>
+
+namespace fulmar::net {
+
+namespace {
+
+[[nodiscard]] bool fits(client_description const& what, client_query const& wanted)
+{
+    return what.app == wanted.app && (wanted.protocol.empty() || what.protocol == wanted.protocol) &&
+           (wanted.user.empty() || what.user == wanted.user) && what.peer_address.starts_with(wanted.peer) &&
+           (wanted.client_id.empty() || what.client_id == wanted.client_id) &&
+           what.client_id.starts_with(wanted.prefix);
+}
+
+[[nodiscard]] bool before(listed_client const& a, listed_client const& b) { return a.key < b.key; }
+
+// Calls `use` for every client that fits.
+template <class Use>
+class fitting final : public client_visitor
+{
+public:
+    fitting(broker::shard_id at, client_query const& wanted, Use use) : at_{at}, wanted_{wanted}, use_{std::move(use)}
+    {
+    }
+    [[nodiscard]] bool on_client(std::uint64_t number, client_description&& what, protocol& talk) override
+    {
+        if (fits(what, wanted_))
+            use_(listed_client{{at_, number}, std::move(what)}, talk);
+        return ++looked_at_ < client_list::looked_at_max;
+    }
+
+private:
+    broker::shard_id const at_;
+    client_query const& wanted_;
+    Use use_;
+    std::size_t looked_at_ = 0;
+};
+
+// Keeps the first `limit` + 1 that follow `after`: a heap with the last of them in front.
+void keep(std::vector<listed_client>& kept, listed_client&& one, client_query const& wanted)
+{
+    if (one.key <= wanted.after || (kept.size() > wanted.limit && !(one.key < kept.front().key)))
+        return;
+    if (kept.size() > wanted.limit) {
+        std::pop_heap(kept.begin(), kept.end(), before);
+        kept.pop_back();
+    }
+    kept.push_back(std::move(one));
+    std::push_heap(kept.begin(), kept.end(), before);
+}
+
+}  // namespace
+
+std::string to_text(client_key key) { return std::to_string(key.shard) + "-" + std::to_string(key.number); }
+
+std::optional<client_key> read_client_key(std::string_view text) noexcept
+{
+    client_key key;
+    auto const* const end = text.data() + text.size();
+    auto const [dash, bad_shard] = std::from_chars(text.data(), end, key.shard);
+    if (bad_shard != std::errc{} || dash == end || *dash != '-')
+        return std::nullopt;
+    auto const [rest, bad_number] = std::from_chars(dash + 1, end, key.number);
+    return bad_number != std::errc{} || rest != end ? std::nullopt : std::optional{key};
+}
+
+void client_list::visit(broker::shard& there, client_visitor& visitor) const
+{
+    if (there.id() < shards_.size() && !shards_[there.id()]->visit_clients(visitor))
+        return;
+    for (auto const& clients : sources_)
+        clients(there, visitor);
+}
+
+void client_list::list(broker::shard& here, client_query const& wanted,
+                       std::function<void(broker::listed<listed_client>)> done) const
+{
+    auto const found = std::make_shared<std::vector<std::vector<listed_client>>>(here.node().shards.size());
+    auto work = [this, found, wanted](broker::shard& there) {
+        auto& mine = (*found)[there.id()];
+        if (there.id() < wanted.after.shard)
+            return;
+        fitting visitor{there.id(), wanted,
+                        [&](listed_client&& one, protocol&) { keep(mine, std::move(one), wanted); }};
+        visit(there, visitor);
+    };
+    broker::on_each_shard(here, std::move(work), [found, limit = wanted.limit, done = std::move(done)] {
+        broker::listed<listed_client> out;
+        for (auto& of_shard : *found)
+            std::move(of_shard.begin(), of_shard.end(), std::back_inserter(out.rows));
+        std::sort(out.rows.begin(), out.rows.end(), before);
+        out.more = out.rows.size() > limit;
+        out.rows.resize(std::min(out.rows.size(), limit));
+        done(std::move(out));
+    });
+}
+
+void client_list::find(broker::shard& here, broker::app_id app, client_key key,
+                       std::function<void(std::optional<listed_client>)> done) const
+{
+    auto const found = std::make_shared<std::optional<listed_client>>();
+    client_query wanted;
+    wanted.app = app;
+    auto work = [this, found, wanted, key](broker::shard& there) {
+        if (there.id() != key.shard)
+            return;
+        fitting visitor{there.id(), wanted, [&](listed_client&& one, protocol&) {
+                            if (one.key == key)
+                                *found = std::move(one);
+                        }};
+        visit(there, visitor);
+    };
+    broker::on_each_shard(here, std::move(work), [found, done = std::move(done)] { done(std::move(*found)); });
+}
+
+void client_list::end(broker::shard& here, client_query const& wanted, std::function<void(std::size_t)> done) const
+{
+    auto const ended = std::make_shared<std::vector<std::size_t>>(here.node().shards.size());
+    auto work = [this, ended, wanted](broker::shard& there) {
+        std::vector<protocol*> talks;  // none goes before the turn is over
+        fitting visitor{there.id(), wanted, [&](listed_client&&, protocol& talk) { talks.push_back(&talk); }};
+        visit(there, visitor);
+        for (auto* const talk : talks)
+            talk->end_by_administrator();
+        (*ended)[there.id()] = talks.size();
+    };
+    broker::on_each_shard(here, std::move(work), [ended, done = std::move(done)] {
+        done(std::accumulate(ended->begin(), ended->end(), std::size_t{0}));
+    });
+}
+
+void client_list::end(broker::shard& here, broker::app_id app, client_key key, std::function<void(bool)> done) const
+{
+    auto const found = std::make_shared<bool>(false);
+    client_query wanted;
+    wanted.app = app;
+    auto work = [this, found, wanted, key](broker::shard& there) {
+        if (there.id() != key.shard)
+            return;
+        protocol* wanted_one = nullptr;
+        fitting visitor{there.id(), wanted, [&](listed_client&& one, protocol& talk) {
+                            if (one.key == key)
+                                wanted_one = &talk;
+                        }};
+        visit(there, visitor);
+        if (wanted_one == nullptr)
+            return;
+        *found = true;
+        wanted_one->end_by_administrator();
+    };
+    broker::on_each_shard(here, std::move(work), [found, done = std::move(done)] { done(*found); });
+}
+
+}  // namespace fulmar::net
