@@ -36,7 +36,7 @@ constexpr std::chrono::seconds tick_period{1};
 
 }  // namespace
 
-call_desk::call_desk(broker::shard& home, call_surroundings const& around, call_server& server)
+call_desk::call_desk(broker::shard& home, call_surroundings const& around, order_taker& server)
     : home_{home}, around_{around}, server_{server}, ticker_{home.io()}
 {
 }

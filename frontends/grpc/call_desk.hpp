@@ -47,7 +47,7 @@ struct call_surroundings
 class call_desk final : private broker::turn_end
 {
 public:
-    call_desk(broker::shard& home, call_surroundings const& around, call_server& server);
+    call_desk(broker::shard& home, call_surroundings const& around, order_taker& server);
     ~call_desk();
     call_desk(call_desk const&) = delete;
     call_desk& operator=(call_desk const&) = delete;
@@ -76,7 +76,7 @@ private:
 
     broker::shard& home_;
     call_surroundings const& around_;
-    call_server& server_;
+    order_taker& server_;
     std::unordered_map<call_id, std::shared_ptr<call>> calls_;
     std::vector<std::shared_ptr<call>> dirty_;
     std::vector<call_order> orders_;

@@ -87,6 +87,16 @@ struct call_order
     std::string resume;  // trailing metadata "fulmar-resume"; empty: none
 };
 
+// Takes what shards say about calls.
+class order_taker
+{
+public:
+    virtual void order(std::vector<call_order>&& orders) = 0;
+
+protected:
+    ~order_taker() = default;
+};
+
 struct call_server_options
 {
     std::size_t message_bytes_max = 4 * 1024 * 1024;
@@ -109,7 +119,7 @@ struct call_server_tls
     bool client_certificate_required = false;
 };
 
-class call_server
+class call_server final : public order_taker
 {
 public:
     // `deliver` gets the events of one shard, in order.
@@ -127,7 +137,7 @@ public:
     // Binds all addresses and begins. The ports in the order of listen; 0: it could not be bound, and nothing was started.
     [[nodiscard]] std::vector<std::uint16_t> start();
 
-    void order(std::vector<call_order>&& orders);
+    void order(std::vector<call_order>&& orders) override;
 
     // Refuses new calls, gives those under way `patience` to end, cancels the rest, ends the thread.
     void stop(std::chrono::milliseconds patience);

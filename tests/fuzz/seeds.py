@@ -101,9 +101,42 @@ def store_record():
     yield "body_rich", b"\x00\x72\x00\x05\x09\x03a/b\x02xy\x01e\x03\x01\x02cd\x01t\x01r\x01\x01k\x01v"
 
 
+def grpc_call():
+    def field(number, value):
+        if isinstance(value, int):
+            return bytes([number << 3]) + varint(value)
+        return bytes([number << 3 | 2]) + varint(len(value)) + value
+
+    def step(operation, argument=0, data=b""):
+        return bytes([argument * 8 + operation]) + struct.pack(">H", len(data)) + data
+
+    def opened(method):
+        return step(0, method)
+
+    def said(data, call=0):
+        return step(2, call, data)
+    written, no_more, tick = step(5), step(4), step(7, 1)
+    publication = field(1, b"h/1") + field(2, b"payload") + field(3, b"event") + field(4, b"text/plain")
+    yield "publish", opened(0) + said(field(1, publication + field(5, 2) + field(7, 60)))
+    yield "publish_stream", (opened(1) + said(field(1, publication) * 3) + tick + written + said(field(1, field(1, b"#")))
+                             + tick + written + no_more + tick)
+    yield "subscribe", (opened(2) + said(field(1, b"h/#") + field(1, b"a/+")) + opened(0)
+                        + said(field(1, publication), 1) + written + tick + written + no_more)
+    for name, start in (("position", field(2, b"0.1")), ("earliest", field(3, 1)), ("since", field(4, 1)), ("newest", field(5, 3))):
+        yield "subscribe_" + name, (opened(0) + said(field(1, publication)) + step(6) + opened(2)
+                                    + said(field(1, b"h/1") + start) + written + tick + written)
+    yield "history", opened(3) + said(field(1, b"h/1") + field(2, 5) + field(3, 1) + field(5, b"0.7"))
+    yield "topics", opened(2) + said(field(1, b"t")) + opened(4) + said(field(1, b"t") + field(3, 1), 1)
+    yield "presence", opened(5) + said(field(1, b"presence-a"))
+    yield "sessions", opened(6) + said(field(4, 1)) + opened(7) + said(field(1, b"c"), 1)
+    yield "kick_and_drop", opened(8) + said(field(1, b"c")) + opened(9) + said(field(1, b"c"), 1)
+    yield "health", opened(10) + said(b"") + opened(11) + said(field(1, b"fulmar.v1.Broker"), 1) + written + step(6, 1)
+    yield "reflection", opened(12) + said(field(7, b"")) + written + said(field(4, b"fulmar.v1.Broker")) + written + no_more
+
+
 def main():
     for fuzzer, seeds in (("mqtt_decoder_fuzz", mqtt_decoder), ("topic_match_fuzz", topic_match),
-                          ("store_record_fuzz", store_record)):
+                          ("store_record_fuzz", store_record), ("grpc_call_fuzz", grpc_call)):
         folder = CORPUS / fuzzer
         folder.mkdir(parents=True, exist_ok=True)
         for name, data in seeds():
