@@ -113,6 +113,18 @@ std::size_t connection::shared_backlog_bytes() const noexcept
     return outbox_ == nullptr ? 0 : outbox_->shared_bytes();
 }
 
+delivery_receipt connection::receipt() const noexcept
+{
+    if (stage_ != stage::open) {
+        return {};
+    }
+    auto out = io().receipt();
+    if ((outbox_ != nullptr && !outbox_->empty()) || io().holds_unsent()) {
+        out.written.reset();
+    }
+    return out;
+}
+
 void connection::close(std::uint16_t /*websocket_code*/, std::string_view /*websocket_reason*/) { begin_closing(true); }
 
 void connection::abort()

@@ -44,6 +44,7 @@ public:
     [[nodiscard]] framing_kind framing() const noexcept override { return framing_kind::plain; }
     [[nodiscard]] std::size_t backlog_bytes() const noexcept override;
     [[nodiscard]] std::size_t shared_backlog_bytes() const noexcept override;
+    [[nodiscard]] delivery_receipt receipt() const noexcept override;
     void close(std::uint16_t websocket_code, std::string_view websocket_reason) override;
     void abort() override;
     void set_deadline(std::chrono::milliseconds after) override;
@@ -112,7 +113,7 @@ private:
     void retire();
     void schedule();
     [[nodiscard]] std::size_t transport_index() const noexcept;  // into shard_metrics::connections
-    [[nodiscard]] stream io() noexcept { return stream{fd_, tls_.get()}; }
+    [[nodiscard]] stream io() const noexcept { return stream{fd_, tls_.get()}; }
 
     stage stage_ = stage::open;
     std::uint16_t port_ = 0;  // of the socket's peer

@@ -9,6 +9,7 @@
 #include "broker/frame_run.hpp"
 #include "broker/ids.hpp"
 #include "broker/metrics.hpp"
+#include "frontends/net/stream.hpp"
 
 #include <boost/system/error_code.hpp>
 #include <chrono>
@@ -90,6 +91,9 @@ public:
 
     [[nodiscard]] virtual std::size_t backlog_bytes() const noexcept = 0;
     [[nodiscard]] virtual std::size_t shared_backlog_bytes() const noexcept { return 0; }
+
+    // What has been sent, and what the peer's machine has of it. `written` is not known while some of it waits here.
+    [[nodiscard]] virtual delivery_receipt receipt() const noexcept { return {}; }
 
     // Sends what is in the outbox, then closes (WebSocket: with `websocket_code`). Nothing is delivered to the protocol
     // afterwards except on_closed. Idempotent.

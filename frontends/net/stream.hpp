@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 namespace fulmar::net {
@@ -27,6 +28,15 @@ struct io_result
 
 class tls_session;
 
+// How much of what was written the peer's machine has acknowledged. Both numbers count from the same unknown place.
+struct delivery_receipt
+{
+    std::optional<std::uint64_t> written;  // `acknowledged` of a later receipt, once that machine has it all; if known
+    std::uint64_t acknowledged = 0;
+
+    [[nodiscard]] bool complete() const noexcept { return written && acknowledged >= *written; }
+};
+
 class stream
 {
 public:
@@ -37,6 +47,8 @@ public:
     [[nodiscard]] io_result write(std::span<iovec const> pieces);
     // Something that counts as written still waits for the socket: write again, also without pieces, when it is ready.
     [[nodiscard]] bool holds_unsent() const noexcept;
+    // Two system calls. Says nothing of what the socket has not taken yet.
+    [[nodiscard]] delivery_receipt receipt() const noexcept;
 
 private:
     int fd_;

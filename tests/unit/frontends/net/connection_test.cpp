@@ -56,6 +56,31 @@ TEST_F(connection_test, it_knows_its_peer)
     EXPECT_EQ(&talk().w->home(), &core.shard(0));
 }
 
+TEST_F(connection_test, it_knows_what_the_peers_machine_has_acknowledged)
+{
+    auto peer = connect(32 * 1024);
+    auto& w = *talk().w;
+    w.send("hello");
+    EXPECT_FALSE(w.receipt().written) << "not written yet";
+    ASSERT_TRUE(until([&] { return w.receipt().complete(); }));
+    auto const before = w.receipt().acknowledged;
+    std::string const much(16 * 1024 * 1024, 'x');
+    w.send(much);
+    settle();
+    EXPECT_FALSE(w.receipt().written) << "some of it waits here";
+    ASSERT_TRUE(until([&] {
+        peer.read();
+        return w.receipt().written.has_value();
+    }));
+    auto const written = *w.receipt().written;
+    EXPECT_GE(written, before + much.size());
+    ASSERT_TRUE(until([&] {
+        peer.read();
+        return w.receipt().complete();
+    }));
+    EXPECT_EQ(w.receipt().acknowledged, before + much.size());
+}
+
 TEST_F(connection_test, what_the_protocol_did_not_consume_is_offered_again_with_more)
 {
     auto peer = connect();
