@@ -67,6 +67,10 @@ struct shard_metrics
     counter publishes_refused;  // not authorized, quota, store failed
     counter sessions;           // known on this shard, connected or not
     counter sessions_durable;
+    counter reader_sessions;  // whose home is this shard, with a reader or without
+    counter reader_sessions_expired;
+    counter reader_sessions_refused;     // somebody else's, or too many
+    counter reader_sessions_taken_over;  // by another reader
     counter subscriptions;
     counter shared_groups;
     counter outbox_bytes;        // waiting for sockets now

@@ -3,6 +3,7 @@
 #include "broker/log.hpp"
 #include "broker/node_http.hpp"
 #include "broker/node_pusher.hpp"
+#include "broker/reader_sessions.hpp"
 #include "broker/router.hpp"
 #include "broker/server.hpp"
 #include "broker/session_directory.hpp"
@@ -128,6 +129,8 @@ void node::restore()
     sink.session = [&](broker::recovered_session&& stored) {
         if (pusher_->owns(stored.record))
             return pusher_->restore(std::move(stored));
+        if (broker::reader_sessions::restore(*context_, stored))
+            return;
         auto const key = broker::make_key(stored.record.app, stored.record.client_id);
         shard_of(broker::stable_hash(key)).sessions().restore(std::move(stored));
     };

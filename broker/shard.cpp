@@ -1,6 +1,7 @@
 #include "broker/shard.hpp"
 
 #include "broker/mail.hpp"
+#include "broker/reader_sessions.hpp"
 #include "broker/router.hpp"
 #include "broker/session_table.hpp"
 
@@ -97,7 +98,8 @@ shard::shard(shard_id id, node_context& node)
       io_{1},
       impl_{std::make_unique<impl>(*this, std::max<std::size_t>(node.shard_count, 1))},
       router_{std::make_unique<router>(*this)},
-      sessions_{std::make_unique<session_table>(*this)}
+      sessions_{std::make_unique<session_table>(*this)},
+      readers_{std::make_unique<reader_sessions>(*this)}
 {
     impl_->position = node.store.last_committed();
     node.store.attach(id, *this);
@@ -106,6 +108,7 @@ shard::shard(shard_id id, node_context& node)
 
 shard::~shard()
 {
+    readers_.reset();
     sessions_.reset();
     router_.reset();
 }
@@ -405,6 +408,10 @@ void shard::impl::arm_ticker()
     });
 }
 
-void shard::tick() { sessions_->tick(); }
+void shard::tick()
+{
+    sessions_->tick();
+    readers_->tick();
+}
 
 }  // namespace fulmar::broker

@@ -24,6 +24,7 @@ namespace fulmar::broker {
 
 class router;
 class session_table;
+class reader_sessions;
 class retained_index;
 class shard;
 
@@ -74,6 +75,7 @@ public:
     [[nodiscard]] shard_metrics const& metrics() const noexcept { return metrics_; }  // any thread
     [[nodiscard]] router& routes() noexcept { return *router_; }
     [[nodiscard]] session_table& sessions() noexcept { return *sessions_; }
+    [[nodiscard]] reader_sessions& readers() noexcept { return *readers_; }
     [[nodiscard]] steady_time now() const { return node_.clock.now(); }
     [[nodiscard]] wall_ms wall() const { return node_.clock.wall(); }
     // The same for what happens for every message: read once per turn.
@@ -124,6 +126,7 @@ private:
     std::unique_ptr<impl> impl_;
     std::unique_ptr<router> router_;
     std::unique_ptr<session_table> sessions_;
+    std::unique_ptr<reader_sessions> readers_;
 };
 
 }  // namespace fulmar::broker

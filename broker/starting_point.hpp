@@ -28,4 +28,12 @@ struct starting_point
     std::size_t count = 0;
 };
 
+// Where one topic of a durable reader begins: what follows `logged` is in the log whether or not the topic keeps a history; of
+// its history it gets what follows `history`.
+struct topic_begin
+{
+    log_sequence logged = 0;
+    log_sequence history = 0;
+};
+
 }  // namespace fulmar::broker

@@ -39,18 +39,33 @@ bool topic_follower::keeps_history(std::string const& filter) const
 
 void topic_follower::follow()
 {
-    auto& routes = home_.routes();
-    if (auto const* const rules = routes.history(); rules != nullptr)
-        for (auto const& filter : topics_)
-            (void)rules->append_sources(app_, filter, sources_);
+    add_sources();
     shares_runs_ = sources_.empty();
     find_beginning();
     unconfirmed_ = topics_.size();
+    subscription_options options;
+    options.level = durable() ? qos::at_least_once : qos::at_most_once;
     for (auto const& filter : topics_)
-        routes.subscribe(app_, *this, filter, {}, false, [this, alive = std::weak_ptr<int>{alive_}] {
+        home_.routes().subscribe(app_, *this, filter, options, durable(), [this, alive = std::weak_ptr<int>{alive_}] {
             if (!alive.expired() && --unconfirmed_ == 0)
                 on_subscribed();
         });
+}
+
+void topic_follower::follow_durably(std::vector<topic_begin> begins)
+{
+    begins_ = std::move(begins);
+    follow();
+}
+
+// Streams of rules come first: they are told apart by their filters.
+void topic_follower::add_sources()
+{
+    if (auto const* const rules = home_.routes().history(); rules != nullptr)
+        for (auto const& filter : topics_)
+            (void)rules->append_sources(app_, filter, sources_);
+    for (std::size_t i = 0; i < begins_.size(); ++i)
+        sources_.push_back({app_, topics_[i], begins_[i].logged, false});
 }
 
 void topic_follower::find_beginning()
@@ -105,20 +120,29 @@ void topic_follower::read()
     reading_ = true;
     joining_ = home_.position() < after_ + join_distance;
     joined_.clear();
+    home_.read(next_page(), [this, alive = std::weak_ptr<int>{alive_}](queue_page&& page) {
+        if (!alive.expired())
+            on_page(std::move(page));
+    });
+}
+
+queue_read topic_follower::next_page()
+{
     queue_read request;
     request.filters = sources_;
     request.after = after_;
     request.messages_max = page_messages_max;
     request.bytes_max = page_bytes_max;
-    if (std::exchange(first_page_, false) && topics_.size() == 1 && !has_wildcard(topics_.front())) {
+    if (!std::exchange(first_page_, false))
+        return request;
+    if (durable()) {
+        request.newest_max = home_.limit().session_queue_messages;
+    } else if (topics_.size() == 1 && !has_wildcard(topics_.front())) {
         auto const* const rule = home_.routes().history()->find(app_, topics_.front());
         request.newest_max = rule == nullptr ? 0 : rule->max_messages;
         request.newest_bytes_max = rule == nullptr ? 0 : rule->max_bytes;
     }
-    home_.read(std::move(request), [this, alive = std::weak_ptr<int>{alive_}](queue_page&& page) {
-        if (!alive.expired())
-            on_page(std::move(page));
-    });
+    return request;
 }
 
 void topic_follower::on_page(queue_page&& page)
@@ -166,7 +190,7 @@ void topic_follower::on_newest(queue_page&& page)
     if (page.error)
         return on_unreadable();
     auto& found = page.messages;
-    std::erase_if(found, [this](logged_message const& item) { return !wanted(*item.message); });
+    std::erase_if(found, [this](logged_message const& item) { return !wanted(item); });
     if (found.size() < begin_.count && page.skipped > 0 && window_ < window_max)
         return read_newest();
     if (page.complete && found.size() > begin_.count)
@@ -184,7 +208,7 @@ void topic_follower::on_newest(queue_page&& page)
 void topic_follower::write_page(std::vector<logged_message> const& messages)
 {
     for (auto const& item : messages)
-        if (phase_ != phase::closed && wanted(*item.message))
+        if (phase_ != phase::closed && wanted(item))
             hand_on(item, true);
 }
 
@@ -209,7 +233,7 @@ void topic_follower::go_live()
 // Everything that is logged from now on is new: the bytes may be shared with all others, if they have an order.
 void topic_follower::share_runs()
 {
-    if (shares_runs_ || topics_.size() > 1 || has_wildcard(topics_.front()))
+    if (shares_runs_ || durable() || topics_.size() > 1 || has_wildcard(topics_.front()))
         return;
     shares_runs_ = true;
     home_.routes().changed();
@@ -223,15 +247,24 @@ void topic_follower::deliver(message_ptr const& m, matched_subscription const&)
         hand_on({0, m}, false);
 }
 
-void topic_follower::deliver_history(logged_message const& item)
+void topic_follower::deliver_history(logged_message const& item) { take_logged(item); }
+
+void topic_follower::deliver_logged(logged_message const& item, matched_subscription const&) { take_logged(item); }
+
+// A durable receiver is given what it is owed twice if its topic keeps a history, too.
+void topic_follower::take_logged(logged_message const& item)
 {
     if (phase_ == phase::live) {
         if (item.sequence <= skip_upto_)
             return;
+        if (durable())
+            skip_upto_ = item.sequence;
         hand_on(item, false);
         if (phase_ == phase::live)
             share_runs();
     } else if (phase_ == phase::behind && joining_) {
+        if (!joined_.empty() && joined_.back().sequence == item.sequence)
+            return;
         if (joined_.size() < joined_messages_max)
             return joined_.push_back(item);
         joining_ = false;
@@ -240,13 +273,25 @@ void topic_follower::deliver_history(logged_message const& item)
 }
 
 // Of a stream of the log: is it for one of our topics, may we read it, and is it still to be read?
-bool topic_follower::wanted(message const& m) const
+bool topic_follower::wanted(logged_message const& item) const
 {
-    auto const named = [&](std::string const& filter) { return filter == m.topic() || matches(filter, m.topic()); };
-    if (std::none_of(topics_.begin(), topics_.end(), named) || !may_receive(m.topic()))
-        return false;
+    auto const& m = *item.message;
     if (begin_.what == starting_point::kind::time && m.published_at < begin_.time)
         return false;
+    auto const named = [&](std::string const& filter) { return filter == m.topic() || matches(filter, m.topic()); };
+    if (!durable())
+        return std::any_of(topics_.begin(), topics_.end(), named) && may_receive(m.topic()) && in_history(m);
+    auto const kept = in_history(m);
+    auto const owed = m.level != qos::at_most_once;
+    bool found = false;
+    for (std::size_t i = 0; i < topics_.size() && !found; ++i)
+        found = ((owed && item.sequence > begins_[i].logged) || (kept && item.sequence > begins_[i].history)) &&
+                named(topics_[i]);
+    return found && may_receive(m.topic());
+}
+
+bool topic_follower::in_history(message const& m) const
+{
     auto const* const rules = home_.routes().history();
     auto const* const rule = rules == nullptr ? nullptr : rules->find(m.app, m.topic());
     return rule != nullptr && (rule->max_age_ms == 0 || m.published_at + rule->max_age_ms > home_.wall());

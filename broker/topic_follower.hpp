@@ -1,7 +1,8 @@
 // One receiver of topics: reads what it missed from the log, then follows what happens, without a gap in between.
 //
 // Messages of topics without history are handed on when they are published. Those of topics with history are handed on after
-// their commit, in the order of the log, with their position, so that any position says exactly what the receiver has.
+// their commit, in the order of the log, with their position, so that any position says exactly what the receiver has. Those
+// of QoS >= 1 to a durable receiver are, too, whatever their topic.
 // What becomes of them is the business of the derived class: an SSE stream, a gRPC stream.
 //
 // Owner:    a connection or call of a front-end.
@@ -37,11 +38,15 @@ public:
     // --- broker::subscriber ----------------------------------------------------------------------
     void deliver(message_ptr const& m, matched_subscription const& match) override;
     void deliver_history(logged_message const& item) override;
+    void deliver_logged(logged_message const& item, matched_subscription const& match) override;
+    [[nodiscard]] bool follows_history(std::string_view) const override { return durable(); }
     [[nodiscard]] std::uint64_t publisher_hash() const noexcept override { return 0; }
 
 protected:
     // Subscribes; on_ready comes when nothing is missed any more.
     void follow();
+    // The same for a receiver whose session keeps its messages while it is away: `begins` of every topic.
+    void follow_durably(std::vector<topic_begin> begins);
     // There is room again: read on, if the log is being read.
     void go_on();
     // Nothing is handed on any more.
@@ -51,8 +56,10 @@ protected:
 
     [[nodiscard]] bool live() const noexcept { return phase_ == phase::live; }
     [[nodiscard]] bool ended() const noexcept { return phase_ == phase::closed; }
-    [[nodiscard]] bool keeps_history() const noexcept { return !sources_.empty(); }  // any of the topics
+    // Any of the topics, or everything of QoS >= 1 of a durable receiver.
+    [[nodiscard]] bool keeps_history() const noexcept { return !sources_.empty(); }
     [[nodiscard]] bool keeps_history(std::string const& filter) const;
+    [[nodiscard]] bool durable() const noexcept { return !begins_.empty(); }
     // Also messages with history may come in shared runs: nothing of the log is missing.
     [[nodiscard]] bool shares_runs() const noexcept { return shares_runs_; }
     [[nodiscard]] std::vector<std::string> const& topics() const noexcept { return topics_; }
@@ -85,12 +92,17 @@ private:
     void catch_up_done(log_sequence reached);
     void go_live();
     void share_runs();
-    [[nodiscard]] bool wanted(message const& m) const;
+    void add_sources();
+    [[nodiscard]] queue_read next_page();
+    void take_logged(logged_message const& item);
+    [[nodiscard]] bool wanted(logged_message const& item) const;
+    [[nodiscard]] bool in_history(message const& m) const;
 
     shard& home_;
     app_id const app_;
     std::vector<std::string> const topics_;
     starting_point const begin_;
+    std::vector<topic_begin> begins_;    // of the topics of a durable receiver; empty: it is none
     std::vector<queue_filter> sources_;  // what is read of the log; empty: no topic keeps history
     std::vector<logged_message> joined_;
     log_sequence after_ = 0;       // everything wanted at or before this was handed on

@@ -1,5 +1,7 @@
 #include "tests/support/core_broker.hpp"
 
+#include "broker/reader_sessions.hpp"
+
 #include <boost/asio/post.hpp>
 
 namespace fulmar::test {
@@ -26,7 +28,10 @@ void core_broker::start()
     sink.group = [this](recovered_group&& group) {
         shard(static_cast<std::uint64_t>(group.group) % shards_).sessions().restore_group(std::move(group));
     };
-    sink.session = [this](recovered_session&& stored) { shard(0).sessions().restore(std::move(stored)); };
+    sink.session = [this](recovered_session&& stored) {
+        if (!reader_sessions::restore(core_->node, stored))
+            shard(0).sessions().restore(std::move(stored));
+    };
     store.recover(sink);
     settle();
 }
