@@ -145,6 +145,8 @@ setting_row const rows[] = {
      "Topics and filters of one SSE connection or gRPC subscription"},
     {"http.keep_alive", FULMAR_FIELD(http.keep_alive), seconds, 1'000, 10 * 60'000,
      "How often an SSE connection without events gets a sign of life"},
+    {"http.session_expiry", FULMAR_FIELD(http.session_expiry), seconds, 1'000, 30 * 24 * hour_ms,
+     "How long an SSE session (`?session=`) waits for its reader; what it has is kept so long, within `storage.retention_*`"},
     {"http.ticket_lifetime", FULMAR_FIELD(http.ticket_lifetime), seconds, 1'000, 10 * 60'000,
      "How long a one-time ticket for SSE is good"},
     {"http.idempotency_window", FULMAR_FIELD(http.idempotency_window), seconds, 1'000, 24 * hour_ms,

@@ -10,6 +10,7 @@
 #include "frontends/sse/sse_frontend.hpp"
 
 #include <boost/asio/steady_timer.hpp>
+#include <utility>
 
 namespace fulmar {
 
@@ -29,6 +30,7 @@ constexpr auto expiry_period = 1s;
     sse::sse_options made;
     made.topics_max = s.http.topics_per_stream;
     made.keep_alive = s.http.keep_alive;
+    made.session_expiry_s = static_cast<std::uint32_t>(s.http.session_expiry / 1s);
     return made;
 }
 
@@ -135,6 +137,29 @@ void http_services::start()
 
 void http_services::close_streams(broker::shard_id shard) { parts_->streams.close_streams(shard); }
 
+namespace {
+
+void write_session_metrics(admin::metric_writer& out, broker::node_context const& node)
+{
+    auto const total = [&node](broker::counter broker::shard_metrics::*what) {
+        std::uint64_t sum = 0;
+        for (auto const& shard : node.shards)
+            sum += (std::as_const(*shard).metrics().*what).get();
+        return static_cast<double>(sum);
+    };
+    using metrics = broker::shard_metrics;
+    out.gauge("fulmar_sse_sessions", "SSE sessions, with a reader or waiting for one",
+              total(&metrics::reader_sessions));
+    out.counter("fulmar_sse_sessions_expired_total", "SSE sessions that waited too long for their reader",
+                total(&metrics::reader_sessions_expired));
+    out.counter("fulmar_sse_sessions_refused_total", "SSE sessions refused: somebody else's, too many, or not stored",
+                total(&metrics::reader_sessions_refused));
+    out.counter("fulmar_sse_sessions_taken_over_total", "SSE sessions taken over by another reader",
+                total(&metrics::reader_sessions_taken_over));
+}
+
+}  // namespace
+
 std::optional<std::string> http_services::reload() { return parts_->tokens.reload(); }
 
 void http_services::write_metrics(admin::metric_writer& out) const
@@ -164,6 +189,7 @@ void http_services::write_metrics(admin::metric_writer& out) const
             sum += (streams.metrics(static_cast<broker::shard_id>(i)).*each.what).get();
         out.counter(each.name, each.help, static_cast<double>(sum));
     }
+    write_session_metrics(out, parts_->node);
     out.counter("fulmar_rest_requests_total", "REST requests", static_cast<double>(parts_->calls.requests()));
     out.counter("fulmar_rest_published_total", "Messages published over REST",
                 static_cast<double>(parts_->calls.published()));

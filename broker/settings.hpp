@@ -129,9 +129,10 @@ struct development_settings
 struct http_api_settings
 {
     std::vector<std::string> allowed_origins;  // of browser pages; empty: the broker's own host and localhost; "*": any
-    std::uint32_t event_bytes_max = 1024 * 1024;                      // of one published message
-    std::uint32_t topics_per_stream = 1'000;                          // subscriptions of one SSE connection
-    std::chrono::milliseconds keep_alive = std::chrono::seconds{15};  // SSE: a sign of life when there is nothing else
+    std::uint32_t event_bytes_max = 1024 * 1024;                       // of one published message
+    std::uint32_t topics_per_stream = 1'000;                           // subscriptions of one SSE connection
+    std::chrono::milliseconds keep_alive = std::chrono::seconds{15};   // SSE: a sign of life when there is nothing else
+    std::chrono::milliseconds session_expiry = std::chrono::hours{1};  // SSE: how long a session waits for its reader
     std::chrono::milliseconds ticket_lifetime = std::chrono::seconds{30};
     std::chrono::milliseconds idempotency_window = std::chrono::minutes{5};
 };

@@ -39,12 +39,14 @@ struct encoded_message
 
 }  // namespace
 
-event_stream::event_stream(sse_frontend& owner, net::wire& wire, stream_request&& wanted, identity who)
+event_stream::event_stream(sse_frontend& owner, net::wire& wire, stream_request&& wanted, identity who,
+                           std::unique_ptr<session_reader> session)
     : topic_follower{wire.home(), who.app, std::move(wanted.topics), wanted.begin},
       owner_{owner},
       wire_{wire},
       format_{wanted.format},
-      who_{std::move(who)}
+      who_{std::move(who)},
+      session_{std::move(session)}
 {
 }
 
@@ -55,15 +57,30 @@ event_stream::~event_stream() { give_up(); }
 void event_stream::begin()
 {
     owner_.opened(home(), *this);
+    alive_at_ = home().now() + owner_.options().keep_alive;
     arm_deadline();
     told_ = home().position();
-    follow();
+    if (!session_)
+        return follow();
+    session_->claim().on_end([this](reader_end why) { on_session_end(why); });
+    follow_durably(session_->grant().begins);
 }
 
 void event_stream::on_ready(log_sequence position)
 {
-    if (format_ == event_format::ndjson)
+    if (format_ != event_format::ndjson)
+        say_ready(position);
+    // A place of a session that is no more: what topics without history had since then is lost.
+    if (!session_ || session_->grant().known)
         return;
+    auto const& begins = session_->grant().begins;
+    for (std::size_t i = 0; i < begins.size(); ++i)
+        if (begins[i].logged > position && !keeps_history(topics()[i]))
+            return say_gap(position, begins[i].logged, position);
+}
+
+void event_stream::say_ready(log_sequence position)
+{
     auto text = farewell();
     std::string list = "{\"topics\":[";
     for (auto const& filter : topics()) {
@@ -71,19 +88,29 @@ void event_stream::on_ready(log_sequence position)
         net::append_json_text(list, filter);
         list += keeps_history(filter) ? ",\"history\":true}" : ",\"history\":false}";
     }
-    list += "]}";
+    list += ']';
+    if (session_) {
+        list += ",\"session\":{\"name\":";
+        net::append_json_text(list, session_->name());
+        list += session_->grant().known ? ",\"resumed\":true}" : ",\"resumed\":false}";
+    }
+    list += '}';
     // The id lets a client that is cut off before its first event come back to this very place.
-    auto const fresh = beginning().what == starting_point::kind::now && keeps_history();
+    auto const fresh = beginning().what == (session_ ? starting_point::kind::cursor : starting_point::kind::now) &&
+                       keeps_history() && position <= home().node().store.last_committed();
     append_notice(format_, "ready", list, fresh ? std::optional{position} : std::nullopt, text);
     write_text(text);
 }
 
-void event_stream::on_gap(log_sequence from, log_sequence to)
+void event_stream::on_gap(log_sequence from, log_sequence to) { say_gap(from, to, to); }
+
+void event_stream::say_gap(log_sequence from, log_sequence to, log_sequence go_on_after)
 {
     owner_.metrics_of(home()).gaps.add();
     std::string text;
     append_notice(format_, "gap",
-                  R"({"from":")" + net::cursor_text(from) + R"(","to":")" + net::cursor_text(to) + "\"}", to, text);
+                  R"({"from":")" + net::cursor_text(from) + R"(","to":")" + net::cursor_text(to) + "\"}", go_on_after,
+                  text);
     write_text(text);
 }
 
@@ -91,7 +118,10 @@ void event_stream::on_gap(log_sequence from, log_sequence to)
 
 bool event_stream::crowded() { return wire_.backlog_bytes() > home().limit().outbox_bytes / 2; }
 
-wire_variant const* event_stream::shared_variant() const noexcept { return &variant_for(format_, shares_runs()); }
+wire_variant const* event_stream::shared_variant() const noexcept
+{
+    return session_ ? nullptr : &variant_for(format_, shares_runs());
+}
 
 void event_stream::take_run(frame_run const& run, std::uint32_t first_byte, std::uint32_t first_frame)
 {
@@ -109,13 +139,23 @@ void event_stream::hand_on(logged_message const& item, bool replayed)
         return end_slow();
     home().metrics().messages_out[0].add();
     wire_.send(encoded(item, format_));
+    if (session_ && item.sequence != 0 && session_->note_sent())
+        arm_deadline();
 }
+
+// Everything wanted at or before this was sent.
+log_sequence event_stream::written() const { return live() ? std::max(reached(), wire_.home().position()) : reached(); }
 
 // --- signs of life, and the end ------------------------------------------------------------------
 
 void event_stream::arm_deadline()
 {
     auto next = owner_.options().keep_alive;
+    if (session_) {
+        auto const left = std::chrono::ceil<std::chrono::milliseconds>(alive_at_ - home().now());
+        next = std::clamp(left, std::chrono::milliseconds{1},
+                          session_->unacknowledged() ? session_reader::look_after : next);
+    }
     auto const now = home().wall();
     if (who_.expires_at != 0)
         next = std::min(next, std::chrono::milliseconds{who_.expires_at - std::min(now, who_.expires_at) + 1});
@@ -128,9 +168,20 @@ void event_stream::on_deadline()
         return;
     if (who_.expires_at != 0 && who_.expires_at <= home().wall())
         return close();  // what was opened with a token ends with it
+    auto alive = true;
+    if (session_) {
+        session_->look(wire_, written());
+        alive = home().now() >= alive_at_;
+        if (alive)
+            alive_at_ = home().now() + owner_.options().keep_alive;
+    }
     arm_deadline();
-    if (wire_.backlog_bytes() > 0)
-        return;  // it does not read what there is
+    if (alive && wire_.backlog_bytes() == 0)  // else it does not read what there is
+        say_alive();
+}
+
+void event_stream::say_alive()
+{
     // An id without data is no event, but moves the place to come back to past what was not wanted.
     auto const here = home().position();
     if (format_ == event_format::ndjson)
@@ -163,10 +214,27 @@ std::string event_stream::farewell() const
     return "retry: " + std::to_string(between(engine)) + "\n\n";
 }
 
+// The last id makes EventSource, which comes back by itself, say that it was told: two readers of one session would take it
+// from each other for ever.
+void event_stream::on_session_end(reader_end why)
+{
+    if (ended())
+        return;
+    auto const position = written();
+    session_.reset();
+    if (why == reader_end::taken_over && format_ == event_format::ndjson)
+        write_text("{\"taken-over\":{}}\n");
+    else if (why == reader_end::taken_over)
+        write_text("event: taken-over\nid: " + taken_over_id(position) + "\ndata: {}\n\n");
+    close();
+}
+
 void event_stream::close()
 {
     if (ended())
         return;
+    if (session_)
+        session_->look(wire_, written());
     if (format_ != event_format::ndjson)
         write_text(farewell());
     end();

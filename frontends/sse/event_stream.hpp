@@ -1,7 +1,7 @@
 // One client that listens: reads what it missed from the log, then follows what happens.
 //
 // What it gets, and in which order, is the topic_follower's; the position of a message is its id. A stream of one topic shares its bytes with all others of that topic and format; one with several topics gets each message by itself,
-// because shared runs keep their order only within a topic.
+// because shared runs keep their order only within a topic, and so does one with a session.
 //
 // Owner:    the connection, as its protocol.
 // Threads:  shard-owned.
@@ -12,6 +12,7 @@
 #include "broker/authenticator.hpp"
 #include "broker/topic_follower.hpp"
 #include "frontends/net/protocol.hpp"
+#include "frontends/sse/session_reader.hpp"
 #include "frontends/sse/stream_request.hpp"
 
 #include <memory>
@@ -25,7 +26,9 @@ class sse_frontend;
 class event_stream final : public net::protocol, public broker::topic_follower
 {
 public:
-    event_stream(sse_frontend& owner, net::wire& wire, stream_request&& wanted, broker::identity who);
+    // `session`: null if the request named none.
+    event_stream(sse_frontend& owner, net::wire& wire, stream_request&& wanted, broker::identity who,
+                 std::unique_ptr<session_reader> session);
     ~event_stream() override;
     event_stream(event_stream const&) = delete;
     event_stream& operator=(event_stream const&) = delete;
@@ -58,7 +61,12 @@ private:
     void on_unreadable() override { close(); }
 
     void write_text(std::string_view text) { wire_.send(text); }
+    void say_ready(broker::log_sequence position);
+    void say_gap(broker::log_sequence from, broker::log_sequence to, broker::log_sequence go_on_after);
+    void on_session_end(broker::reader_end why);
+    [[nodiscard]] broker::log_sequence written() const;
     void arm_deadline();
+    void say_alive();
     void end_slow();
     [[nodiscard]] std::string farewell() const;
     void give_up();
@@ -67,7 +75,9 @@ private:
     net::wire& wire_;
     event_format const format_;
     broker::identity who_;
-    broker::log_sequence told_ = 0;  // the last position that the client knows
+    std::unique_ptr<session_reader> session_;
+    broker::steady_time alive_at_{};  // with a session: when the next sign of life is due
+    broker::log_sequence told_ = 0;   // the last position that the client knows
     bool gone_ = false;
 };
 

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "broker/metrics.hpp"
+#include "broker/reader_claim.hpp"
 #include "broker/shard.hpp"
 #include "frontends/net/http_access.hpp"
 #include "frontends/net/http_router.hpp"
@@ -14,18 +15,21 @@
 
 #include <chrono>
 #include <memory>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
 namespace fulmar::sse {
 
 class event_stream;
+class session_reader;
 
 struct sse_options
 {
     std::size_t topics_max = 1'000;
     std::size_t body_bytes_max = 256 * 1024;
     std::chrono::milliseconds keep_alive{15'000};
+    std::uint32_t session_expiry_s = 3'600;
     std::chrono::milliseconds retry_min{1'000};  // each stream is told a time of its own within these two
     std::chrono::milliseconds retry_max{5'000};
 };
@@ -68,13 +72,17 @@ private:
     struct shard_streams
     {
         std::unordered_set<event_stream*> streams;
+        std::unordered_map<std::uint64_t, std::unique_ptr<broker::reader_claim>> claims;  // not answered yet
+        std::uint64_t last_claim = 0;
         broker::counter open;
         stream_metrics metrics;
     };
+    struct admission;  // a request that has been let in
 
     void handle(net::http_request&& request, net::http_responder const& to);
-    void admit(net::http_request const& request, stream_request&& wanted, broker::identity const& who,
-               std::vector<std::string> const& ticket_topics, net::http_responder const& to);
+    void admit(admission&& in, std::vector<std::string> const& ticket_topics);
+    void ask_for_session(admission&& in);
+    void open_stream(admission&& in, std::unique_ptr<session_reader> session);
     void refuse(net::http_request const& request, net::http_responder const& to, net::http_response answer);
 
     broker::node_context& node_;

@@ -13,6 +13,16 @@ namespace {
 
 namespace json = boost::json;
 
+constexpr std::string_view taken_over_mark = ";taken-over";
+
+[[nodiscard]] bool valid_name(std::string_view text) noexcept
+{
+    auto const allowed = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+    };
+    return !text.empty() && text.size() <= session_name_max && std::all_of(text.begin(), text.end(), allowed);
+}
+
 // Fills a stream_request member by member; the first problem is the one that counts.
 class reader
 {
@@ -47,8 +57,13 @@ public:
     // ours means that something is missing, not that nothing may be read.
     void last_event_id(std::string_view text)
     {
-        if (!text.empty())
-            out_.begin = {starting_point::kind::cursor, net::parse_cursor(text).value_or(broker::log_end), 0, 0};
+        if (text.empty())
+            return;
+        out_.came_back = true;
+        out_.was_taken_over = text.ends_with(taken_over_mark);
+        if (out_.was_taken_over)
+            text.remove_suffix(taken_over_mark.size());
+        out_.begin = {starting_point::kind::cursor, net::parse_cursor(text).value_or(broker::log_end), 0, 0};
     }
 
     void format(std::string_view text)
@@ -61,6 +76,12 @@ public:
             out_.format = event_format::ndjson;
         else
             fail("format is neither raw, json nor ndjson");
+    }
+
+    void session(std::string_view text)
+    {
+        valid_name(text) ? void(out_.session = text)
+                         : fail("session is no name of 1 to 64 letters, digits, '-' and '_'");
     }
 
     void ticket(std::string_view text) { out_.ticket = text; }
@@ -107,11 +128,14 @@ void read_member(reader& into, std::string_view name, json::value const& value)
         into.last_event_id(text_of(*text));
     } else if (name == "format" && text != nullptr) {
         into.format(text_of(*text));
+    } else if (name == "session" && text != nullptr) {
+        into.session(text_of(*text));
     } else if (name == "history" && (value.is_int64() || value.is_uint64())) {
         auto const count = value.is_int64() ? value.get_int64() : std::int64_t{-1};
         count < 0 ? into.fail("history is no count") : into.history(static_cast<std::uint64_t>(count));
     } else {
-        into.fail("the body has a member that is not known, or of another type: topics, since, history, format");
+        into.fail(
+            "the body has a member that is not known, or of another type: topics, since, history, format, session");
     }
 }
 
@@ -141,6 +165,8 @@ void read_query(reader& into, net::http_query const& query)
             into.format(field.value);
         else if (field.name == "ticket")
             into.ticket(field.value);
+        else if (field.name == "session")
+            into.session(field.value);
     }
     if (auto const* const since = query.find("since"); since != nullptr)
         into.since(*since);
@@ -153,6 +179,8 @@ void read_query(reader& into, net::http_query const& query)
 }
 
 }  // namespace
+
+std::string taken_over_id(broker::log_sequence position) { return net::cursor_text(position).append(taken_over_mark); }
 
 read_request read_stream_request(net::http_request const& from, std::size_t topics_max, broker::wall_ms now)
 {

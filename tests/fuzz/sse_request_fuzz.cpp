@@ -24,6 +24,11 @@ void read(std::string_view input)
         __builtin_trap();
     if (got.wanted && (got.wanted->topics.empty() || got.wanted->topics.size() > 10))
         __builtin_trap();
+    if (got.wanted && got.wanted->session.find_first_not_of(
+                          "0123456789-_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") != std::string::npos)
+        __builtin_trap();
+    if (got.wanted && got.wanted->session.size() > sse::session_name_max)
+        __builtin_trap();
 }
 
 bool known_field(std::string_view line)

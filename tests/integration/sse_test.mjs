@@ -5,61 +5,16 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { test } from 'node:test';
 import { launchBrowser, packages, start, until, withBroker } from './broker.mjs';
+import { base, check, listen, publish, publishSurely } from './sse_peers.mjs';
 
-const { EventSource } = packages('eventsource');
 const mqtt = packages('mqtt');
 const configuration = '[[history]]\nfilter = "news/#"\nmax_age = "1h"\n';
-
-const base = (broker) => `http://127.0.0.1:${broker.ports.http}`;
-
-async function publish(broker, topic, data, headers = {}) {
-  const answer = await fetch(`${base(broker)}/v1/publish`, { method: 'POST',
-    headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify({ topic, data }) });
-  if (!answer.ok) throw new Error(`${answer.status} ${await answer.text()}`);
-  return answer.json();
-}
-
-// Says a message until it is acknowledged: the key makes a retry within one life of the broker harmless.
-async function publishSurely(broker, topic, data) {
-  for (let attempt = 0; ; ++attempt) {
-    try {
-      return await publish(broker, topic, data, { 'idempotency-key': `${topic} ${data}` });
-    } catch (error) {
-      if (attempt > 1000) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  }
-}
 
 function curl(url, ...args) {
   const child = start('curl', ['-sN', ...args, url], { stdio: ['ignore', 'pipe', 'inherit'] });
   const reader = { text: '', child };
   child.stdout.setEncoding('utf8').on('data', (part) => { reader.text += part; });
   return reader;
-}
-
-async function listen(url, options) {
-  const source = new EventSource(url, options);
-  source.got = [];
-  source.onmessage = (event) => source.got.push(event);
-  await new Promise((resolve, reject) => {
-    source.addEventListener('ready', resolve, { once: true });
-    source.onerror = (error) => { if (source.readyState === source.CLOSED) reject(new Error(`${error.code} ${error.message}`)); };
-  });
-  return source;
-}
-
-// A ledger of one topic: every acknowledged message once, in order. A publish whose answer was lost with the broker may
-// have been logged before it was said again: it is in the log twice, under two ids.
-function check(got, total, who) {
-  const first = new Set();
-  const ids = new Set();
-  for (const { data, id } of got) {
-    assert.ok(!ids.has(id), `${who}: id ${id} came twice`);
-    ids.add(id);
-    first.add(data);
-  }
-  assert.deepEqual([...first], Array.from({ length: total }, (_, n) => String(n)), who);
 }
 
 test('curl listens, resumes, and reads lines', { timeout: 120_000 }, () => withBroker({ configuration }, async (broker) => {

@@ -69,6 +69,7 @@ public:
     std::string received;
     std::size_t backlog = 0;
     bool closed = false;
+    bool acknowledges = true;  // its machine has what was sent so far
     std::chrono::milliseconds deadline{0};
     net::peer who{"127.0.0.1", 4711, true, "", broker::transport::tcp};
 
@@ -77,6 +78,7 @@ public:
     {
         if (closed)
             return;
+        sent_ += head.size() + tail.size();
         pieces_.push_back({std::string{head}.append(tail), nullptr, 0});
         home().at_turn_end(*this);
     }
@@ -96,6 +98,14 @@ public:
     }
     [[nodiscard]] framing_kind framing() const noexcept override { return framing_kind::plain; }
     [[nodiscard]] std::size_t backlog_bytes() const noexcept override { return backlog; }
+    [[nodiscard]] net::delivery_receipt receipt() const noexcept override
+    {
+        if (closed)
+            return {};
+        if (acknowledges)
+            acknowledged_ = sent_;
+        return {backlog == 0 && pieces_.empty() ? std::optional{sent_} : std::nullopt, acknowledged_};
+    }
     void close(std::uint16_t, std::string_view) override { closed = true; }
     void abort() override { closed = true; }
     void set_deadline(std::chrono::milliseconds after) override { deadline = after; }
@@ -134,6 +144,8 @@ private:
     std::vector<std::unique_ptr<net::protocol>> replaced_;
     std::string in_;
     std::vector<piece> pieces_;
+    std::uint64_t sent_ = 0;  // private bytes
+    mutable std::uint64_t acknowledged_ = 0;
     int paused_ = 0;
 };
 

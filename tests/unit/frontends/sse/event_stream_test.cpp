@@ -1,7 +1,6 @@
 #include "frontends/sse/event_stream.hpp"
 
-#include "frontends/sse/sse_frontend.hpp"
-#include "tests/unit/frontends/http_fixture.hpp"
+#include "tests/unit/frontends/sse/sse_bench.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -14,43 +13,6 @@ using testing::EndsWith;
 using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
-
-struct sse_bench : http_bench
-{
-    explicit sse_bench(std::size_t shards = 1, std::vector<broker::history_rule> rules = {{{}, "news/#"}},
-                       broker::limits const& limits = {}, sse_options options = {})
-        : http_bench{shards, std::move(rules), limits}, streams{core.shard(0).node(), access, options}
-    {
-        streams.add_routes(routes);
-    }
-    void publish(std::string_view topic, std::string_view payload, int level = 0, std::size_t shard = 0)
-    {
-        core.publish(shard, test::core_broker::make(topic, payload, level));
-    }
-    // A stream that is open; what it got so far is taken away.
-    [[nodiscard]] std::unique_ptr<test::http_peer> listen(std::string_view query, std::string_view fields = "",
-                                                          std::size_t shard = 0)
-    {
-        auto peer = connect(shard);
-        *peer << get("/sse?" + std::string{query}, fields);
-        return peer;
-    }
-    sse_frontend streams;
-};
-
-std::string body_of(std::string const& answer) { return answer.substr(answer.find("\r\n\r\n") + 4); }
-
-// The data of every event, joined; fields that begin otherwise are left out.
-std::string data_of(std::string const& text)
-{
-    std::string out;
-    for (std::size_t at = 0; (at = text.find("\ndata: ", at)) != std::string::npos;) {
-        at += 7;
-        if (text[at] != '{')
-            out.append(text, at, text.find('\n', at) - at).append(" ");
-    }
-    return out;
-}
 
 TEST(sse_stream, the_head_says_that_it_is_a_stream)
 {
@@ -77,7 +39,7 @@ TEST(sse_stream, head_gets_the_head_alone)
     EXPECT_THAT(text, StartsWith("HTTP/1.1 200 OK\r\n"));
     EXPECT_EQ(body_of(text), "");
     EXPECT_TRUE(peer->closed);
-    EXPECT_EQ(bench.streams.open_streams(0), 0U);
+    EXPECT_EQ(bench.streams->open_streams(0), 0U);
 }
 
 TEST(sse_stream, messages_without_history_come_at_once_and_without_id)
@@ -161,7 +123,7 @@ TEST(sse_stream, last_event_id_resumes_exactly_and_goes_on)
     EXPECT_EQ(data_of(peer->take()), "3 4 ");
     bench.publish("news/1", "5");
     EXPECT_EQ(data_of("\n" + peer->take()), "5 ");
-    EXPECT_EQ(bench.streams.metrics(0).gaps.get(), 0U);
+    EXPECT_EQ(bench.streams->metrics(0).gaps.get(), 0U);
 }
 
 TEST(sse_stream, what_is_published_while_the_log_is_read_comes_once_and_in_order)
@@ -298,7 +260,7 @@ TEST(sse_stream, a_gap_is_said_when_retention_has_passed)
     auto const text = bench.listen("topic=news/1", "Last-Event-ID: 0.1\r\n")->take();
     EXPECT_THAT(text, HasSubstr("event: gap\nid: 0.3\ndata: {\"from\":\"0.1\",\"to\":\"0.3\"}\n\n"));
     EXPECT_EQ(data_of(text), "4 ");
-    EXPECT_EQ(bench.streams.metrics(0).gaps.get(), 1U);
+    EXPECT_EQ(bench.streams->metrics(0).gaps.get(), 1U);
 }
 
 TEST(sse_stream, what_retention_took_is_not_known_by_topic)
@@ -357,7 +319,7 @@ TEST(sse_stream, a_client_that_does_not_read_is_closed_with_a_time_to_come_back)
         bench.core.settle();
         EXPECT_TRUE(peer->closed);
         EXPECT_THAT(peer->take(), StartsWith("retry: "));
-        EXPECT_EQ(bench.streams.metrics(0).slow.get(), 1U);
+        EXPECT_EQ(bench.streams->metrics(0).slow.get(), 1U);
     }
 }
 
@@ -468,13 +430,13 @@ TEST(sse_stream, streams_are_told_to_come_back_when_the_broker_drains)
     sse_bench bench;
     auto const peer = bench.listen("topic=news/1");
     (void)peer->take();
-    EXPECT_EQ(bench.streams.open_streams(0), 1U);
-    bench.streams.close_streams(0);
+    EXPECT_EQ(bench.streams->open_streams(0), 1U);
+    bench.streams->close_streams(0);
     bench.core.settle();
     EXPECT_THAT(peer->take(), StartsWith("retry: "));
     EXPECT_TRUE(peer->closed);
     peer->lose();
-    EXPECT_EQ(bench.streams.open_streams(0), 0U);
+    EXPECT_EQ(bench.streams->open_streams(0), 0U);
 }
 
 }  // namespace

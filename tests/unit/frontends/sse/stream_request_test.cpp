@@ -59,6 +59,28 @@ TEST(sse_request, last_event_id_counts_before_everything_else)
     EXPECT_EQ(read("topic=a", {{"Last-Event-ID", "17-0"}}).wanted->begin.sequence, broker::log_end);
 }
 
+TEST(sse_request, a_session_has_a_name)
+{
+    EXPECT_EQ(read("topic=a&session=A-z_09").wanted->session, "A-z_09");
+    EXPECT_EQ(read("", {}, R"({"topics":["a"],"session":"s"})").wanted->session, "s");
+    EXPECT_EQ(read("topic=a&session=" + std::string(64, 'x')).wanted->session.size(), 64U);
+    for (auto const& name :
+         {std::string{}, std::string(65, 'x'), std::string{"a.b"}, std::string{"%00"}, std::string{"%c3%a4"}})
+        EXPECT_FALSE(read("topic=a&session=" + name).wanted) << name;
+    EXPECT_FALSE(read("", {}, R"({"topics":["a"],"session":""})").wanted);
+    EXPECT_FALSE(read("", {}, R"({"topics":["a"],"session":1})").wanted);
+}
+
+TEST(sse_request, the_last_id_of_a_stream_that_was_taken_over_says_so)
+{
+    auto const got = read("topic=a&session=s", {{"Last-Event-ID", taken_over_id(7)}});
+    EXPECT_TRUE(got.wanted->came_back);
+    EXPECT_TRUE(got.wanted->was_taken_over);
+    EXPECT_EQ(got.wanted->begin.sequence, 7U);
+    EXPECT_FALSE(read("topic=a&session=s", {{"Last-Event-ID", "0.7"}}).wanted->was_taken_over);
+    EXPECT_FALSE(read("topic=a&since=0.7").wanted->came_back);
+}
+
 TEST(sse_request, the_form_may_be_negotiated)
 {
     EXPECT_EQ(read("topic=a", {{"Accept", "text/html, application/x-ndjson"}}).wanted->format, event_format::ndjson);
