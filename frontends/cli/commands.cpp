@@ -160,6 +160,8 @@ void add_sub(CLI::App& app, shared_options const& o, int& result)
     command.add_option("--history", s.history, "Begin with the newest so many")
         ->type_name("N")
         ->check(CLI::Range(0, 1000));
+    command.add_option("--session", s.session, "Keep what is missed, also of topics without history, under this name")
+        ->type_name("NAME");
     command.add_option("-n,--count", s.count, "End with success after so many messages")->type_name("N");
     command.add_flag("--quiet", s.quiet, "Say nothing about the connection");
     add_client_options(command, *o);

@@ -24,7 +24,8 @@ struct subscription
     std::string last_id = {};
     std::uint64_t printed = 0;
     bool finished = false;  // enough, or nobody reads any more
-    bool resumed = false;   // this is not the first connection
+    bool lost_session = false;
+    bool resumed = false;  // this is not the first connection
     milliseconds delay = first_pause;
 
     void say_unless_quiet(std::string_view what) const
@@ -39,6 +40,15 @@ struct subscription
     [[nodiscard]] std::optional<failure> connect();
 };
 
+// Its session has kept everything.
+[[nodiscard]] bool session_resumed(json::object const& ready)
+{
+    auto const* const session = ready.if_contains("session");
+    auto const* const resumed =
+        session == nullptr || !session->is_object() ? nullptr : session->get_object().if_contains("resumed");
+    return resumed != nullptr && *resumed == json::value(true);
+}
+
 // After a reconnection: which topics have lost what was published meanwhile.
 void subscription::on_ready(json::object const& topics)
 {
@@ -46,7 +56,8 @@ void subscription::on_ready(json::object const& topics)
     if (!std::exchange(resumed, true))
         return;
     std::string without;
-    if (auto const* const list = topics.if_contains("topics"); list != nullptr && list->is_array())
+    auto const* const list = session_resumed(topics) ? nullptr : topics.if_contains("topics");
+    if (list != nullptr && list->is_array())
         for (auto const& each : list->get_array()) {
             auto const* const topic = each.is_object() ? each.get_object().if_contains("topic") : nullptr;
             auto const* const kept = each.is_object() ? each.get_object().if_contains("history") : nullptr;
@@ -81,6 +92,8 @@ void subscription::on_event(server_event const& event)
         return on_ready(object);
     if (!message && event.name == "gap")
         return on_gap(event, object);
+    if (!message && event.name == "taken-over")
+        lost_session = finished = true;
     if (!message)
         return;
     print_message(out, *message, event.data, arguments.verbose);
@@ -138,6 +151,8 @@ http_question stream_question(subscribe_arguments const& arguments, std::string_
     json::object body{{"topics", std::move(topics)}, {"format", "json"}};
     if (!arguments.since.empty())
         body["since"] = arguments.since;
+    if (!arguments.session.empty())
+        body["session"] = arguments.session;
     if (arguments.history)
         body["history"] = *arguments.history;
     http_question out{"POST", "/sse", json::serialize(body), {{"Content-Type", "application/json"}}};
@@ -170,6 +185,8 @@ attempt<exit_code> subscribe(http_client& broker, subscribe_arguments const& arg
             return *failed;
         if (broker.interrupted() || run.finished) {
             (void)out.flush();
+            if (run.lost_session)
+                return failure{exit_code::failure, "another reader uses the session '" + arguments.session + "' now"};
             return exit_code::success;
         }
         if (!run.resumed)

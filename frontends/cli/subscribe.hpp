@@ -22,6 +22,7 @@ struct subscribe_arguments
     std::vector<std::string> filters;
     std::string since;
     std::optional<std::uint32_t> history;
+    std::string session;      // empty: none
     std::uint64_t count = 0;  // 0: for ever
     bool verbose = false;
     bool quiet = false;  // nothing about the connection

@@ -63,7 +63,8 @@ void event_stream::begin()
     if (!session_)
         return follow();
     session_->claim().on_end([this](reader_end why) { on_session_end(why); });
-    follow_durably(session_->grant().begins);
+    if (session_)
+        follow_durably(session_->grant().begins);
 }
 
 void event_stream::on_ready(log_sequence position)

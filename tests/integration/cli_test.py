@@ -184,6 +184,25 @@ class WithBroker(unittest.TestCase):
                                {"topic": "b/y/z", "data": base64.b64encode(b"\x00\xff\n").decode(), "encoding": "base64"},
                                {"topic": "a/x", "data": "last"}])
 
+    def test_a_session_keeps_what_is_published_while_no_sub_runs(self):
+        def begin():
+            sub = Running("sub", *self.app, "jobs/#", "--session", "worker")
+            self.addCleanup(sub.close)
+            return sub
+
+        known = begin()
+        wait_until(lambda: self.publish("jobs/1", "ready") and known.pump(0.05) and known.output, PATIENCE, "it listens")
+        self.assertEqual(known.stop(), 0)
+        self.publish("jobs/1", "missed")
+        sub = begin()
+        sub.wait_for(b'"missed"')
+        newer = begin()
+        self.assertEqual(sub.finish(), 1)
+        self.assertIn(b"another reader uses the session 'worker' now", sub.errors)
+        self.publish("jobs/1", "last")
+        newer.wait_for(b'"last"')
+        self.assertEqual(newer.stop(), 0)
+
     def test_text_into_a_pipe_is_the_payload_as_it_is(self):
         sub = self.begin("raw/1", options=["--text"])
         self.publish("raw/1", "-", stdin=b"\x1b[31m\xff")

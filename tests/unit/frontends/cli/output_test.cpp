@@ -99,6 +99,8 @@ TEST(cli_requests, a_stream_comes_back_with_its_last_id)
     EXPECT_EQ(json::parse(first.body), json::parse(R"({"topics":["a/#","b"],"format":"json","history":5})"));
     EXPECT_EQ(first.fields.size(), 1U);
     EXPECT_THAT(stream_question(arguments, "0.42").fields, Contains(Pair("Last-Event-ID", "0.42")));
+    arguments.session = "s";
+    EXPECT_EQ(json::parse(stream_question(arguments, "").body).at("session"), "s");
 }
 
 TEST(cli_requests, history_is_asked_page_by_page)
