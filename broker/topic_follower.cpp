@@ -152,6 +152,12 @@ void topic_follower::on_page(queue_page&& page)
         return;
     if (page.error)
         return on_unreadable();
+    if (durable()) {
+        auto& dropped = home_.metrics().dropped;
+        dropped[static_cast<std::size_t>(drop_reason::queue_limit)].add(page.skipped);
+        dropped[static_cast<std::size_t>(drop_reason::retention)].add(page.gap);
+        dropped[static_cast<std::size_t>(drop_reason::expired)].add(page.expired);
+    }
     if (begin_.what == starting_point::kind::cursor && page.gap + page.skipped > 0)
         on_gap(after_, page.messages.empty() ? page.reached : page.messages.front().sequence - 1);
     write_page(page.messages);

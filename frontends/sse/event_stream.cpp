@@ -57,9 +57,10 @@ event_stream::~event_stream() { give_up(); }
 void event_stream::begin()
 {
     owner_.opened(home(), *this);
-    alive_at_ = home().now() + owner_.options().keep_alive;
-    arm_deadline();
     told_ = home().position();
+    if (session_)
+        session_->alive_again_at(home().now() + owner_.options().keep_alive);
+    arm_deadline();
     if (!session_)
         return follow();
     session_->claim().on_end([this](reader_end why) { on_session_end(why); });
@@ -153,7 +154,7 @@ void event_stream::arm_deadline()
 {
     auto next = owner_.options().keep_alive;
     if (session_) {
-        auto const left = std::chrono::ceil<std::chrono::milliseconds>(alive_at_ - home().now());
+        auto const left = std::chrono::ceil<std::chrono::milliseconds>(session_->alive_at() - home().now());
         next = std::clamp(left, std::chrono::milliseconds{1},
                           session_->unacknowledged() ? session_reader::look_after : next);
     }
@@ -172,9 +173,9 @@ void event_stream::on_deadline()
     auto alive = true;
     if (session_) {
         session_->look(wire_, written());
-        alive = home().now() >= alive_at_;
+        alive = home().now() >= session_->alive_at();
         if (alive)
-            alive_at_ = home().now() + owner_.options().keep_alive;
+            session_->alive_again_at(home().now() + owner_.options().keep_alive);
     }
     arm_deadline();
     if (alive && wire_.backlog_bytes() == 0)  // else it does not read what there is

@@ -76,8 +76,7 @@ private:
     event_format const format_;
     broker::identity who_;
     std::unique_ptr<session_reader> session_;
-    broker::steady_time alive_at_{};  // with a session: when the next sign of life is due
-    broker::log_sequence told_ = 0;   // the last position that the client knows
+    broker::log_sequence told_ = 0;  // the last position that the client knows
     bool gone_ = false;
 };
 

@@ -31,6 +31,9 @@ public:
     [[nodiscard]] broker::reader_grant const& grant() const noexcept { return grant_; }
     [[nodiscard]] broker::reader_claim& claim() noexcept { return *claim_; }
 
+    // The stream's deadline is also for looks: when its next sign of life is due.
+    void alive_again_at(broker::steady_time when) noexcept { alive_at_ = when; }
+    [[nodiscard]] broker::steady_time alive_at() const noexcept { return alive_at_; }
     // Something was sent. True: nothing was waited for until now.
     [[nodiscard]] bool note_sent() noexcept { return !std::exchange(unacknowledged_, true); }
     [[nodiscard]] bool unacknowledged() const noexcept { return unacknowledged_; }
@@ -48,6 +51,7 @@ private:
     broker::reader_grant grant_;
     std::optional<waiting> waiting_;
     broker::log_sequence reported_ = 0;
+    broker::steady_time alive_at_{};
     bool unacknowledged_ = false;  // as far as known
 };
 

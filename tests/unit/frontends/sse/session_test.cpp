@@ -360,6 +360,7 @@ TEST(sse_session, more_than_it_may_have_waiting_is_a_gap)
     auto const text = bench.listen("topic=a&session=s1")->take();
     EXPECT_THAT(text, HasSubstr("event: gap\nid: 0.2\ndata: {\"from\":\"0.0\",\"to\":\"0.2\"}\n\n"));
     EXPECT_EQ(data_of(text), "3 4 ");
+    EXPECT_EQ(bench.core.dropped(broker::drop_reason::queue_limit), 2U);
 }
 
 TEST(sse_session, what_retention_took_is_a_gap)
