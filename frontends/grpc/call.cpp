@@ -41,6 +41,8 @@ void call::order(call_order&& what)
 
 void call::read(std::uint32_t messages, std::size_t bytes)
 {
+    if (finished_)
+        return;
     call_order what;
     what.what = call_order::kind::read;
     what.messages = messages;
@@ -50,6 +52,8 @@ void call::read(std::uint32_t messages, std::size_t bytes)
 
 void call::write(std::string bytes)
 {
+    if (finished_)
+        return;
     call_order what;
     what.what = call_order::kind::write;
     what.bytes = std::move(bytes);

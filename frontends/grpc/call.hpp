@@ -55,6 +55,7 @@ protected:
     [[nodiscard]] broker::shard& home() const noexcept;
     [[nodiscard]] bool finished() const noexcept { return finished_; }
 
+    // Once it is finished nothing is read or written: events that were under way may still ask for it.
     void read(std::uint32_t messages, std::size_t bytes);
     void write(std::string bytes);
     void reply(google::protobuf::MessageLite const& answer);

@@ -37,12 +37,13 @@ constexpr std::chrono::seconds tick_period{1};
 }  // namespace
 
 call_desk::call_desk(broker::shard& home, call_surroundings const& around, order_taker& server)
-    : home_{home}, around_{around}, server_{server}, ticker_{home.io()}
+    : home_{home}, around_{around}, server_{server}, alive_{std::make_shared<call_desk*>(this)}, ticker_{home.io()}
 {
 }
 
 call_desk::~call_desk()
 {
+    *alive_ = nullptr;
     home_.withdraw(*this);
     for (auto& [id, open] : calls_)
         open->on_ended();
@@ -161,17 +162,23 @@ void call_desk::arm_ticker()
     if (std::exchange(ticking_, true))
         return;
     ticker_.expires_after(tick_period);
-    ticker_.async_wait([this](broker::error_code error) {
-        ticking_ = false;
-        if (error || calls_.empty())
-            return;
-        std::vector<std::shared_ptr<call>> open;
-        for (auto const& [id, each] : calls_)
-            open.push_back(each);
-        for (auto const& each : open)
-            each->on_tick(home_.wall());
-        arm_ticker();
+    ticker_.async_wait([alive = alive_](broker::error_code error) {
+        if (!error && *alive != nullptr)
+            (*alive)->tick();
     });
+}
+
+void call_desk::tick()
+{
+    ticking_ = false;
+    if (calls_.empty())
+        return;
+    std::vector<std::shared_ptr<call>> open;
+    for (auto const& [id, each] : calls_)
+        open.push_back(each);
+    for (auto const& each : open)
+        each->on_tick(home_.wall());
+    arm_ticker();
 }
 
 }  // namespace fulmar::grpc

@@ -73,6 +73,7 @@ private:
     static void admit(method const& what, call& made, broker::result<broker::identity> who);
     void refuse(call_id id, status_code code, std::string_view text);
     void arm_ticker();
+    void tick();
 
     broker::shard& home_;
     call_surroundings const& around_;
@@ -81,6 +82,7 @@ private:
     std::vector<std::shared_ptr<call>> dirty_;
     std::vector<call_order> orders_;
     call_metrics metrics_;
+    std::shared_ptr<call_desk*> alive_;  // the ticker's handler may outlive this inside the io_context
     boost::asio::steady_timer ticker_;
     bool ticking_ = false;
 };
