@@ -13,10 +13,16 @@ namespace fulmar::net {
 
 namespace {
 
+[[nodiscard]] bool comes_from(client_description const& what, network const& where)
+{
+    auto const ip = parse_ip(what.peer_address);
+    return ip && where.contains(*ip);
+}
+
 [[nodiscard]] bool fits(client_description const& what, client_query const& wanted)
 {
     return what.app == wanted.app && (wanted.protocol.empty() || what.protocol == wanted.protocol) &&
-           (wanted.user.empty() || what.user == wanted.user) && what.peer_address.starts_with(wanted.peer) &&
+           (!wanted.user || what.user == *wanted.user) && (!wanted.peer || comes_from(what, *wanted.peer)) &&
            (wanted.client_id.empty() || what.client_id == wanted.client_id) &&
            what.client_id.starts_with(wanted.prefix);
 }

@@ -11,6 +11,7 @@
 
 #include "broker/inspection.hpp"
 #include "frontends/net/protocol.hpp"
+#include "frontends/net/socket_address.hpp"
 
 #include <compare>
 #include <cstdint>
@@ -45,8 +46,8 @@ struct client_query
 {
     broker::app_id app = broker::default_app;
     std::string protocol;
-    std::string user;
-    std::string peer;       // the beginning of the address
+    std::optional<std::string> user;  // empty: anonymous
+    std::optional<network> peer;
     std::string client_id;  // exactly
     std::string prefix;     // of the client id
     client_key after;       // only what follows

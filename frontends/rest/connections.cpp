@@ -34,13 +34,26 @@ void append_row(std::string& out, listed_client const& row)
     out.append(",\"shard\":").append(std::to_string(row.key.shard)).append("}");
 }
 
-[[nodiscard]] client_query conditions_of(rest_call const& call)
+// Fails the call if one makes no sense.
+[[nodiscard]] std::optional<client_query> conditions_of(rest_call& call)
 {
     client_query wanted;
     wanted.app = call.who.app;
     wanted.protocol = call.parameter("protocol");
-    wanted.user = call.parameter("user");
-    wanted.peer = call.parameter("peer");
+    if (!wanted.protocol.empty() && wanted.protocol != "mqtt" && wanted.protocol != "pusher" &&
+        wanted.protocol != "sse") {
+        call.fail(400, "protocol is none of mqtt, pusher and sse");
+        return std::nullopt;
+    }
+    if (auto const* const user = call.query.find("user"); user != nullptr)
+        wanted.user = *user;
+    if (auto const peer = call.parameter("peer"); !peer.empty()) {
+        wanted.peer = net::network::parse(peer);
+        if (!wanted.peer) {
+            call.fail(400, "peer is neither an address nor a network such as 10.0.0.0/8");
+            return std::nullopt;
+        }
+    }
     wanted.client_id = call.parameter("client_id");
     wanted.prefix = call.parameter("prefix");
     return wanted;
@@ -60,15 +73,15 @@ void append_row(std::string& out, listed_client const& row)
 void list_connections(call_ptr const& call)
 {
     auto wanted = conditions_of(*call);
-    if (!call->read_limit(wanted.limit, broker::listed_max))
+    if (!wanted || !call->read_limit(wanted->limit, broker::listed_max))
         return;
     if (auto const after = call->parameter("after"); !after.empty()) {
         auto const key = net::read_client_key(after);
         if (!key)
             return call->fail(400, "after is no id of a connection");
-        wanted.after = *key;
+        wanted->after = *key;
     }
-    call->owner.clients().list(*call->request.home, wanted, [call](broker::listed<listed_client> const& found) {
+    call->owner.clients().list(*call->request.home, *wanted, [call](broker::listed<listed_client> const& found) {
         std::string body = "{\"connections\":[";
         for (auto const& row : found.rows) {
             body += &row == found.rows.data() ? "" : ",";
@@ -109,10 +122,12 @@ void delete_connection(call_ptr const& call)
 void delete_connections(call_ptr const& call)
 {
     auto const wanted = conditions_of(*call);
-    if (wanted.protocol.empty() && wanted.user.empty() && wanted.peer.empty() && wanted.client_id.empty() &&
-        wanted.prefix.empty())
+    if (!wanted)
+        return;
+    if (wanted->protocol.empty() && !wanted->user && !wanted->peer && wanted->client_id.empty() &&
+        wanted->prefix.empty())
         return call->fail(400, "say which: protocol, user, peer, client_id or prefix");
-    call->owner.clients().end(*call->request.home, wanted, [call](std::size_t ended) {
+    call->owner.clients().end(*call->request.home, *wanted, [call](std::size_t ended) {
         call->answer_json(200, "{\"ended\":" + std::to_string(ended) + "}");
     });
 }
