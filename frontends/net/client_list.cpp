@@ -54,7 +54,7 @@ private:
 // Keeps the first `limit` + 1 that follow `after`: a heap with the last of them in front.
 void keep(std::vector<listed_client>& kept, listed_client&& one, client_query const& wanted)
 {
-    if (one.key <= wanted.after || (kept.size() > wanted.limit && !(one.key < kept.front().key)))
+    if (!(wanted.after < one.key) || (kept.size() > wanted.limit && !(one.key < kept.front().key)))
         return;
     if (kept.size() > wanted.limit) {
         std::pop_heap(kept.begin(), kept.end(), before);

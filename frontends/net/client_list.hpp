@@ -13,7 +13,6 @@
 #include "frontends/net/protocol.hpp"
 #include "frontends/net/socket_address.hpp"
 
-#include <compare>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -30,7 +29,11 @@ struct client_key
 {
     broker::shard_id shard = 0;
     std::uint64_t number = 0;
-    friend std::strong_ordering operator<=>(client_key const&, client_key const&) = default;
+    friend bool operator==(client_key const&, client_key const&) = default;
+    friend bool operator<(client_key const& a, client_key const& b) noexcept
+    {
+        return a.shard != b.shard ? a.shard < b.shard : a.number < b.number;
+    }
 };
 [[nodiscard]] std::string to_text(client_key key);
 [[nodiscard]] std::optional<client_key> read_client_key(std::string_view text) noexcept;
