@@ -26,7 +26,7 @@ public:
         : broker_{broker}, shard_{shard}, protocol_{net::make_http_protocol(*this, routes, settings)}
     {
     }
-    ~http_peer()
+    ~http_peer() override
     {
         lose();
         home().withdraw(*this);
