@@ -5,7 +5,6 @@
 #include "broker/shard.hpp"
 
 #include <algorithm>
-#include <iterator>
 #include <map>
 #include <memory>
 
@@ -15,25 +14,28 @@ namespace {
 
 constexpr std::size_t looked_at_max = 200'000;  // per shard and question
 
-[[nodiscard]] bool before(session_row const& a, session_row const& b) { return a.client_id < b.client_id; }
+// Of rows, and of a client id with a row.
+struct by_client_id
+{
+    [[nodiscard]] bool operator()(session_row const& a, session_row const& b) const
+    {
+        return a.client_id < b.client_id;
+    }
+    [[nodiscard]] bool operator()(std::string_view a, session_row const& b) const { return a < b.client_id; }
+};
 
 [[nodiscard]] std::vector<session_row> sessions_of(shard& there, session_query const& wanted)
 {
-    std::vector<session_row> out;  // a heap: the last of those kept is in front
+    std::vector<session_row> out;
     std::size_t looked_at = 0;
     there.sessions().for_each([&](app_id app, session const& s) {
         auto const id = s.client_id();
         auto const listed = app == wanted.app && id.starts_with(wanted.prefix) && id > wanted.after &&
                             (!wanted.connected || s.connected() == *wanted.connected) &&
                             (wanted.user.empty() || s.user() == wanted.user);
-        if (listed && (out.size() <= wanted.limit || id < out.front().client_id)) {
-            if (out.size() > wanted.limit) {
-                std::pop_heap(out.begin(), out.end(), before);
-                out.pop_back();
-            }
-            out.push_back({std::string{id}, std::string{s.user()}, s.connected(), there.id(), s.facts()});
-            std::push_heap(out.begin(), out.end(), before);
-        }
+        if (listed && fits_page(out, id, wanted.limit, by_client_id{}))
+            keep_for_page(out, {std::string{id}, std::string{s.user()}, s.connected(), there.id(), s.facts()},
+                          wanted.limit, by_client_id{});
         return ++looked_at < looked_at_max;
     });
     return out;
@@ -83,13 +85,7 @@ void list_sessions(shard& here, session_query const& wanted, std::function<void(
     auto const found = std::make_shared<std::vector<std::vector<session_row>>>(here.node().shards.size());
     auto work = [found, wanted](shard& there) { (*found)[there.id()] = sessions_of(there, wanted); };
     on_each_shard(here, std::move(work), [found, limit = wanted.limit, done = std::move(done)] {
-        listed<session_row> out;
-        for (auto& of_shard : *found)
-            std::move(of_shard.begin(), of_shard.end(), std::back_inserter(out.rows));
-        std::sort(out.rows.begin(), out.rows.end(), before);
-        out.more = out.rows.size() > limit;
-        out.rows.resize(std::min(out.rows.size(), limit));
-        done(std::move(out));
+        done(page_of(std::move(*found), limit, by_client_id{}));
     });
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "broker/ids.hpp"
+#include "broker/listed_page.hpp"
 #include "broker/router.hpp"
 #include "broker/session.hpp"
 
@@ -29,13 +30,6 @@ struct listing
     std::string prefix;
     std::string after;  // only what follows this name
     std::size_t limit = listed_default;
-};
-
-template <class Row>
-struct listed
-{
-    std::vector<Row> rows;
-    bool more = false;
 };
 
 struct session_query : listing

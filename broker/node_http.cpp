@@ -4,13 +4,13 @@
 #include "broker/session_table.hpp"
 #include "broker/shard.hpp"
 #include "frontends/admin/metric_writer.hpp"
+#include "frontends/admin/node_totals.hpp"
 #include "frontends/auth/token_authenticator.hpp"
 #include "frontends/net/http_access.hpp"
 #include "frontends/rest/rest_frontend.hpp"
 #include "frontends/sse/sse_frontend.hpp"
 
 #include <boost/asio/steady_timer.hpp>
-#include <utility>
 
 namespace fulmar {
 
@@ -142,10 +142,7 @@ namespace {
 void write_session_metrics(admin::metric_writer& out, broker::node_context const& node)
 {
     auto const total = [&node](broker::counter broker::shard_metrics::*what) {
-        std::uint64_t sum = 0;
-        for (auto const& shard : node.shards)
-            sum += (std::as_const(*shard).metrics().*what).get();
-        return static_cast<double>(sum);
+        return static_cast<double>(admin::total(node, what));
     };
     using metrics = broker::shard_metrics;
     out.gauge("fulmar_sse_sessions", "SSE sessions, with a reader or waiting for one",

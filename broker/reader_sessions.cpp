@@ -8,23 +8,9 @@
 #include "broker/topic.hpp"
 
 #include <algorithm>
-#include <random>
 #include <utility>
 
 namespace fulmar::broker {
-
-namespace {
-
-[[nodiscard]] session_id new_session_id()
-{
-    thread_local std::mt19937_64 engine{std::random_device{}()};
-    auto id = engine();
-    while (id == 0)
-        id = engine();
-    return session_id{id};
-}
-
-}  // namespace
 
 reader_sessions::reader_sessions(shard& home) : home_{home} {}
 reader_sessions::~reader_sessions() = default;

@@ -19,6 +19,8 @@ class shard;
 
 using session_key = std::string;  // app and client id
 [[nodiscard]] session_key make_key(app_id app, std::string_view client_id);
+// What a new durable session of any protocol is called in the store; never 0.
+[[nodiscard]] session_id new_session_id();
 [[nodiscard]] inline std::string_view client_id_in(std::string_view key) noexcept { return key.substr(4); }
 
 // "Give the session of `key` to shard `to`", which knows the claim by `ticket`.

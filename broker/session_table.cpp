@@ -12,9 +12,7 @@
 
 namespace fulmar::broker {
 
-namespace {
-
-[[nodiscard]] session_id new_session_id()
+session_id new_session_id()
 {
     thread_local std::mt19937_64 engine{std::random_device{}()};
     auto id = engine();
@@ -22,8 +20,6 @@ namespace {
         id = engine();
     return session_id{id};
 }
-
-}  // namespace
 
 session_key make_key(app_id app, std::string_view client_id)
 {

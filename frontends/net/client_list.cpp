@@ -3,9 +3,7 @@
 #include "broker/shard.hpp"
 #include "frontends/net/frontend.hpp"
 
-#include <algorithm>
 #include <charconv>
-#include <iterator>
 #include <memory>
 #include <numeric>
 
@@ -51,19 +49,6 @@ private:
     std::size_t looked_at_ = 0;
 };
 
-// Keeps the first `limit` + 1 that follow `after`: a heap with the last of them in front.
-void keep(std::vector<listed_client>& kept, listed_client&& one, client_query const& wanted)
-{
-    if (!(wanted.after < one.key) || (kept.size() > wanted.limit && !(one.key < kept.front().key)))
-        return;
-    if (kept.size() > wanted.limit) {
-        std::pop_heap(kept.begin(), kept.end(), before);
-        kept.pop_back();
-    }
-    kept.push_back(std::move(one));
-    std::push_heap(kept.begin(), kept.end(), before);
-}
-
 }  // namespace
 
 std::string to_text(client_key key) { return std::to_string(key.shard) + "-" + std::to_string(key.number); }
@@ -95,37 +80,61 @@ void client_list::list(broker::shard& here, client_query const& wanted,
         auto& mine = (*found)[there.id()];
         if (there.id() < wanted.after.shard)
             return;
-        fitting visitor{there.id(), wanted,
-                        [&](listed_client&& one, protocol&) { keep(mine, std::move(one), wanted); }};
+        fitting visitor{there.id(), wanted, [&](listed_client&& one, protocol&) {
+                            if (wanted.after < one.key && broker::fits_page(mine, one, wanted.limit, before))
+                                broker::keep_for_page(mine, std::move(one), wanted.limit, before);
+                        }};
         visit(there, visitor);
     };
     broker::on_each_shard(here, std::move(work), [found, limit = wanted.limit, done = std::move(done)] {
-        broker::listed<listed_client> out;
-        for (auto& of_shard : *found)
-            std::move(of_shard.begin(), of_shard.end(), std::back_inserter(out.rows));
-        std::sort(out.rows.begin(), out.rows.end(), before);
-        out.more = out.rows.size() > limit;
-        out.rows.resize(std::min(out.rows.size(), limit));
-        done(std::move(out));
+        done(broker::page_of(std::move(*found), limit, before));
     });
+}
+
+// Asks the one shard that can have it; `use` runs there, if it has.
+void client_list::look_for(broker::shard& here, broker::app_id app, client_key key,
+                           std::function<void(listed_client&&, protocol&)> use, std::function<void()> done) const
+{
+    if (key.shard >= here.node().shards.size())
+        return done();
+    auto work = [this, app, key, use = std::move(use), done = std::move(done), me = here.id()](broker::shard& there) {
+        client_query wanted;
+        wanted.app = app;
+        std::optional<listed_client> found;
+        protocol* talk = nullptr;  // does not go before the turn is over
+        fitting visitor{there.id(), wanted, [&](listed_client&& one, protocol& its) {
+                            if (one.key == key) {
+                                found = std::move(one);
+                                talk = &its;
+                            }
+                        }};
+        visit(there, visitor);
+        if (talk != nullptr)
+            use(std::move(*found), *talk);
+        there.send(me, [done](broker::shard&) { done(); });
+    };
+    here.send(key.shard, std::move(work));
 }
 
 void client_list::find(broker::shard& here, broker::app_id app, client_key key,
                        std::function<void(std::optional<listed_client>)> done) const
 {
     auto const found = std::make_shared<std::optional<listed_client>>();
-    client_query wanted;
-    wanted.app = app;
-    auto work = [this, found, wanted, key](broker::shard& there) {
-        if (there.id() != key.shard)
-            return;
-        fitting visitor{there.id(), wanted, [&](listed_client&& one, protocol&) {
-                            if (one.key == key)
-                                *found = std::move(one);
-                        }};
-        visit(there, visitor);
-    };
-    broker::on_each_shard(here, std::move(work), [found, done = std::move(done)] { done(std::move(*found)); });
+    look_for(
+        here, app, key, [found](listed_client&& one, protocol&) { *found = std::move(one); },
+        [found, done = std::move(done)] { done(std::move(*found)); });
+}
+
+void client_list::end(broker::shard& here, broker::app_id app, client_key key, std::function<void(bool)> done) const
+{
+    auto const found = std::make_shared<bool>(false);
+    look_for(
+        here, app, key,
+        [found](listed_client&&, protocol& talk) {
+            *found = true;
+            talk.end_by_administrator();
+        },
+        [found, done = std::move(done)] { done(*found); });
 }
 
 void client_list::end(broker::shard& here, client_query const& wanted, std::function<void(std::size_t)> done) const
@@ -142,28 +151,6 @@ void client_list::end(broker::shard& here, client_query const& wanted, std::func
     broker::on_each_shard(here, std::move(work), [ended, done = std::move(done)] {
         done(std::accumulate(ended->begin(), ended->end(), std::size_t{0}));
     });
-}
-
-void client_list::end(broker::shard& here, broker::app_id app, client_key key, std::function<void(bool)> done) const
-{
-    auto const found = std::make_shared<bool>(false);
-    client_query wanted;
-    wanted.app = app;
-    auto work = [this, found, wanted, key](broker::shard& there) {
-        if (there.id() != key.shard)
-            return;
-        protocol* wanted_one = nullptr;
-        fitting visitor{there.id(), wanted, [&](listed_client&& one, protocol& talk) {
-                            if (one.key == key)
-                                wanted_one = &talk;
-                        }};
-        visit(there, visitor);
-        if (wanted_one == nullptr)
-            return;
-        *found = true;
-        wanted_one->end_by_administrator();
-    };
-    broker::on_each_shard(here, std::move(work), [found, done = std::move(done)] { done(*found); });
 }
 
 }  // namespace fulmar::net

@@ -79,6 +79,8 @@ public:
 
 private:
     void visit(broker::shard& there, client_visitor& visitor) const;
+    void look_for(broker::shard& here, broker::app_id app, client_key key,
+                  std::function<void(listed_client&&, protocol&)> use, std::function<void()> done) const;
 
     std::vector<shard_frontend*> shards_;
     std::vector<source> sources_;

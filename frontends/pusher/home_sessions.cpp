@@ -1,13 +1,13 @@
 #include "frontends/pusher/home_sessions.hpp"
 
 #include "broker/router.hpp"
+#include "broker/session_directory.hpp"
 #include "broker/shard.hpp"
 #include "frontends/pusher/channel_directory.hpp"
 #include "frontends/pusher/channel_shard.hpp"
 
 #include <algorithm>
 #include <charconv>
-#include <random>
 #include <utility>
 
 namespace fulmar::pusher {
@@ -18,15 +18,6 @@ using namespace std::string_view_literals;
 
 constexpr std::string_view stored_prefix = "\0pusher:"sv;
 constexpr std::size_t remembered_connections = 8;
-
-[[nodiscard]] broker::session_id new_session_id()
-{
-    thread_local std::mt19937_64 engine{std::random_device{}()};
-    auto id = engine();
-    while (id == 0)
-        id = engine();
-    return broker::session_id{id};
-}
 
 // The connections of a session are kept where an MQTT session has its user: "1,2".
 [[nodiscard]] std::string joined(std::vector<std::uint64_t> const& numbers)
@@ -125,7 +116,7 @@ home_sessions::home_session* home_sessions::create(broker::app_id app, std::stri
         owner_.metrics().sessions_refused.add();
         return nullptr;
     }
-    auto made = std::make_unique<home_session>(app, id, new_session_id());
+    auto made = std::make_unique<home_session>(app, id, broker::new_session_id());
     auto* const found = made.get();
     found->place = std::move(place);
     sessions_.emplace(channel_key{app, found->id}, std::move(made));
