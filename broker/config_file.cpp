@@ -141,6 +141,9 @@ std::optional<config_problem> check_size(std::string_view text, std::string cons
     return std::nullopt;
 }
 
+// May a string begin after this? (In the middle of a word it may not: the parser would go on with the word.)
+bool before_string(char c) { return std::string_view{" \t\r\n=,[{."}.find(c) != std::string_view::npos; }
+
 // Finds the first letter that is not ASCII outside of strings and comments, where TOML allows none (and where toml++ 3.3
 // runs into undefined behaviour). Malformed text is left to the parser, which stops at the same place as this.
 std::optional<std::size_t> stray_letter(std::string_view text)
@@ -151,7 +154,7 @@ std::optional<std::size_t> stray_letter(std::string_view text)
             return i;
         if (c == '#') {
             i = std::min(text.find('\n', i), text.size());
-        } else if (c == '"' || c == '\'') {
+        } else if ((c == '"' || c == '\'') && (i == 0 || before_string(text[i - 1]))) {
             std::string const three(3, c);
             bool const many_lines = text.substr(i).starts_with(three);
             auto const end = many_lines ? std::string_view{three} : std::string_view{three}.substr(0, 1);

@@ -5,6 +5,7 @@
 #include "storage/key.hpp"
 #include "storage/position_file.hpp"
 #include "storage/trim_filter.hpp"
+#include "storage/wal_files.hpp"
 #include "storage/wal_scan.hpp"
 
 #include <rocksdb/cache.h>
@@ -112,11 +113,9 @@ std::string random_id()
 
 char const* to_string(column which) noexcept { return names[static_cast<std::size_t>(which)]; }
 
-rocksdb::DBOptions database_options(store_settings const& settings, database_hooks const& hooks)
+rocksdb::DBOptions database_options(store_settings const& settings)
 {
     rocksdb::DBOptions options;
-    if (hooks.env != nullptr)
-        options.env = hooks.env;
     options.create_if_missing = true;
     options.create_missing_column_families = true;
     options.paranoid_checks = true;
@@ -166,7 +165,10 @@ std::vector<rocksdb::ColumnFamilyDescriptor> column_descriptors(store_settings c
 }
 
 database::database(store_settings const& settings, database_hooks const& hooks)
-    : settings_{settings}, hooks_{hooks}, low_water_{std::make_shared<std::atomic<broker::log_sequence>>(0)}
+    : settings_{settings},
+      hooks_{hooks},
+      environment_{order_wal_files(hooks.env != nullptr ? *hooks.env : *rocksdb::Env::Default())},
+      low_water_{std::make_shared<std::atomic<broker::log_sequence>>(0)}
 {
     make_folder(settings.path);
     open();
@@ -176,12 +178,14 @@ database::~database() { close(); }
 
 void database::open()
 {
-    environment().DeleteFile(probe_name()).PermitUncheckedError();  // of a process that was killed
+    environment_->DeleteFile(probe_name()).PermitUncheckedError();  // of a process that was killed
     look_for_holes();
     std::vector<rocksdb::ColumnFamilyHandle*> handles;
     rocksdb::DB* opened = nullptr;
-    auto const status = rocksdb::DB::Open(database_options(settings_, hooks_), settings_.path.string(),
-                                          column_descriptors(settings_, low_water_), &handles, &opened);
+    auto options = database_options(settings_);
+    options.env = environment_.get();
+    auto const status = rocksdb::DB::Open(options, settings_.path.string(), column_descriptors(settings_, low_water_),
+                                          &handles, &opened);
     if (!status.ok())
         throw std::runtime_error{advice(settings_.path, status)};
     db_.reset(opened);
@@ -220,7 +224,7 @@ void database::reopen()
 bool database::room_to_reopen() const
 {
     constexpr std::uint64_t besides = std::uint64_t{1} << 20;  // manifest, options, file ends
-    auto& env = environment();
+    auto& env = *environment_;
     auto const folder = settings_.path.string();
     std::vector<std::string> files;
     if (!env.GetChildren(folder, &files).ok())
@@ -239,16 +243,11 @@ bool database::room_to_reopen() const
 
 std::string database::probe_name() const { return (settings_.path / "room").string(); }
 
-rocksdb::Env& database::environment() const noexcept
-{
-    return hooks_.env != nullptr ? *hooks_.env : *rocksdb::Env::Default();
-}
-
 // With fsync a hole means that acknowledged messages are missing: that is for the operator to know and to accept. Without,
 // losing power may leave one: everything behind it goes too, so that what is left is a prefix.
 void database::look_for_holes() const
 {
-    auto& env = environment();
+    auto& env = *environment_;
     auto const found = scan_wal(env, settings_.path);
     if (found.torn_bytes > 0)
         broker::log_warning("an unfinished write at the end of the write-ahead log is dropped",

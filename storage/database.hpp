@@ -101,20 +101,20 @@ private:
     void look_for_holes() const;
     void compare_position() const;
     void load_meta();
-    [[nodiscard]] rocksdb::Env& environment() const noexcept;
     [[nodiscard]] std::string probe_name() const;
 
     store_settings const& settings_;
     database_hooks const hooks_;
     mutable std::shared_mutex use_;
+    std::unique_ptr<rocksdb::Env> const environment_;  // the one underneath, with its log files in order
     std::unique_ptr<rocksdb::DB> db_;
     std::array<rocksdb::ColumnFamilyHandle*, column_count> columns_{};
     shared_low_water low_water_;
     broker::log_sequence last_at_open_ = 0;
 };
 
-// Options for every column, as open and repair use them.
-[[nodiscard]] rocksdb::DBOptions database_options(store_settings const& settings, database_hooks const& hooks);
+// Options for every column, as open and repair use them; opening adds the environment.
+[[nodiscard]] rocksdb::DBOptions database_options(store_settings const& settings);
 [[nodiscard]] std::vector<rocksdb::ColumnFamilyDescriptor> column_descriptors(store_settings const& settings,
                                                                               shared_low_water const& low_water);
 

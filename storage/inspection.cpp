@@ -59,7 +59,7 @@ rocksdb::Status open(std::filesystem::path const& folder, access how, opened_dat
 {
     store_settings settings;
     settings.path = folder;
-    auto options = database_options(settings, {});
+    auto options = database_options(settings);
     options.create_if_missing = false;
     auto const columns = column_descriptors(settings, std::make_shared<std::atomic<broker::log_sequence>>(0));
     rocksdb::DB* opened = nullptr;
@@ -114,7 +114,7 @@ bool rebuild(std::filesystem::path const& folder, store_report& done)
     store_settings settings;
     settings.path = folder;
     auto const columns = column_descriptors(settings, std::make_shared<std::atomic<broker::log_sequence>>(0));
-    auto const status = rocksdb::RepairDB(folder.string(), database_options(settings, {}), columns);
+    auto const status = rocksdb::RepairDB(folder.string(), database_options(settings), columns);
     if (!status.ok()) {
         done.repairs.push_back("the files could not be put together again: " + status.ToString());
         return false;

@@ -1,5 +1,6 @@
 // Looks through the write-ahead log before the database opens it, for what RocksDB would pass over in silence: batches
-// behind a damaged part. (A file that is cut cleanly, or missing, cannot be told from one that was finished and deleted.)
+// behind a damaged part. (A file that is cut cleanly, or missing, cannot be told from one that was finished and deleted:
+// wal_files.hpp sees to it that losing power leaves none such.)
 //
 // A torn end is what a crash leaves, and was never acknowledged. Whole batches behind a hole were: they are told, and
 // refused or set aside, never replayed over the hole.

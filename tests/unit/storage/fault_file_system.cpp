@@ -91,6 +91,19 @@ bool fault_file_system::power_lost() const
     return power_lost_;
 }
 
+void fault_file_system::lose_power()
+{
+    std::lock_guard const lock{mutex_};
+    power_lost_ = true;
+}
+
+bool fault_file_system::safe(std::string const& name) const
+{
+    std::lock_guard const lock{mutex_};
+    auto const found = files_.find(name);
+    return found != files_.end() && found->second.synced == found->second.size && found->second.in_folder;
+}
+
 void fault_file_system::restore_power(std::mt19937& random)
 {
     std::lock_guard const lock{mutex_};

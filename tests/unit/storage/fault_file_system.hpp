@@ -24,6 +24,9 @@ public:
     // After this many more writes and syncs the power goes: everything fails from then on.
     void lose_power_after(int operations);
     [[nodiscard]] bool power_lost() const;
+    void lose_power();
+    // Would all of the file be there after a loss of power?
+    [[nodiscard]] bool safe(std::string const& name) const;
     // Power is back: of every file a random part of what was not synced is there; what happened in a folder since it was
     // synced may not have happened. Call with the database closed.
     void restore_power(std::mt19937& random);

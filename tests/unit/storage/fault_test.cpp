@@ -171,6 +171,28 @@ TEST_F(power_loss_test, leaves_no_hole_with_durability_os)
     }
 }
 
+// Two memtables are full at once: RocksDB forgets the second when the log file for the first cannot be created.
+TEST_F(fault_test, closes_after_a_log_file_could_not_be_created)
+{
+    start();
+    commit(put_session_op{session_of(1, "c")}, put_subscription_op{session_id{1}, durable_subscription("a")});
+    std::vector<std::string> filters;
+    for (int i = 0; i < 6; ++i)
+        filters.push_back("f" + std::to_string(i));
+    std::vector<store_op> ops;
+    for (int i = 0; i < 300; ++i)
+        ops.push_back({logged_publish(make_message("a", std::string(200, 'x')), filters), ++ticket});
+    store->submit(0, std::move(ops));
+    EXPECT_FALSE(listener->result(ticket).error);
+    files->lose_power();
+    EXPECT_EQ(try_publish("no log file").error, errc::store_failed);
+    store.reset();
+    std::mt19937 random{3};
+    files->restore_power(random);
+    start();
+    EXPECT_EQ(store->state(), store_state::healthy);
+}
+
 TEST_F(fault_test, a_failed_sync_is_sticky)
 {
     start();
