@@ -227,8 +227,9 @@ TEST(config, letters_beyond_ascii_are_allowed_in_strings_and_comments_only)
     EXPECT_TRUE(from_text("[node]\nname = \"\"\"\xC3\xBC\"\"\"\n").usable());
     EXPECT_THAT(only_problem(from_text("[node]\n\xC3\xBC = 1\n")), HasSubstr("test.toml:2:1: is not TOML"));
     EXPECT_THAT(only_problem(from_text("[node]\nname = \"a\" \xC7\x9E\n")), HasSubstr("test.toml:2:12: is not TOML"));
-    // A quote within a word begins no string.
-    EXPECT_THAT(only_problem(from_text("[node]\nname = +5'\xC3\x9A'\n")), HasSubstr("test.toml:2:11: is not TOML"));
+    // Within a word, and where a long string would be a key: the parser reads on there.
+    EXPECT_THAT(only_problem(from_text("[node]\nname = +5'\xC3\x9A'\n")), HasSubstr("test.toml:2:10: is not TOML"));
+    EXPECT_THAT(only_problem(from_text("\"\"\"\nk\xCC\x9A = 1\n")), HasSubstr("is not TOML"));
     EXPECT_THAT(only_problem(from_text("[node]\nname = \"\xFF\"\n")), HasSubstr("not UTF-8"));
 }
 
