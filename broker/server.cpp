@@ -51,29 +51,41 @@ void greet(broker::settings const& settings, node const& running)
     std::fflush(stdout);
 }
 
-void wait_for_signals(node& running)
+// Signals are taken from construction on: one that comes during the start, or right after somebody saw that we are ready, is
+// obeyed as soon as the start is done.
+class signals
 {
-    boost::asio::io_context io{1};
-    boost::asio::signal_set ending{io, SIGTERM, SIGINT};
-    boost::asio::signal_set reloading{io, SIGHUP};
-    std::function<void()> arm = [&] {
-        reloading.async_wait([&](broker::error_code error, int) {
+public:
+    // Runs until it is time to end.
+    void obey(node& running)
+    {
+        reload_when_asked(running);
+        ending_.async_wait([&](broker::error_code, int) { reloading_.cancel(); });
+        io_.run();
+    }
+
+private:
+    void reload_when_asked(node& running)
+    {
+        reloading_.async_wait([&](broker::error_code error, int) {
             if (error)
                 return;
             running.reload();
-            arm();
+            reload_when_asked(running);
         });
-    };
-    arm();
-    ending.async_wait([&](broker::error_code, int) { reloading.cancel(); });
-    io.run();
-}
+    }
+
+    boost::asio::io_context io_{1};
+    boost::asio::signal_set ending_{io_, SIGTERM, SIGINT};
+    boost::asio::signal_set reloading_{io_, SIGHUP};
+};
 
 }  // namespace
 
 int serve(broker::settings const& settings)
 {
     std::signal(SIGPIPE, SIG_IGN);
+    signals from_outside;
     node running{settings};
     try {
         running.build();
@@ -85,7 +97,7 @@ int serve(broker::settings const& settings)
     greet(settings, running);
     if (!settings.run.ports_file.empty())
         write_ports(settings.run.ports_file, running.listening());
-    wait_for_signals(running);
+    from_outside.obey(running);
     broker::log_info("draining");
     running.drain(drain_patience);
     broker::log_info("stopped");

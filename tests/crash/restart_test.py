@@ -44,6 +44,19 @@ class Drain(unittest.TestCase):
             self.assertEqual([(p.kind, p.reason) for p in said], [(m.DISCONNECT, 0x8B)])
             self.assertEqual(broker.wait_exit(), 0)
 
+    def test_sigterm_during_the_start_is_obeyed_after_it(self):
+        def listens_to_sigterm():
+            with open("/proc/%d/status" % broker.process.pid) as f:
+                caught = int(next(line for line in f if line.startswith("SigCgt")).split()[1], 16)
+            return caught >> (signal.SIGTERM - 1) & 1
+
+        with Broker() as broker:
+            broker.terminate()
+            broker.launch()
+            wait_until(listens_to_sigterm, 60, "it listens to signals")
+            broker.signal(signal.SIGTERM)
+            self.assertEqual(broker.wait_exit(), 0)
+
     def test_a_second_start_takes_the_same_ports_at_once(self):
         with Broker() as broker:
             before = dict(broker.ports)
