@@ -43,9 +43,11 @@ async function subscribe(pusher, name) {
   return channel;
 }
 
-// Ten triggers at a time: order is promised for one after the other only, so each batch holds its own.
-async function triggerMany(server, channel, count) {
+// Ten triggers at a time: order is promised for one after the other only, so each batch holds its own. Half a megabyte ahead of
+// what was heard at most: behind one megabyte events are dropped.
+async function triggerMany(server, channel, count, heard = () => count) {
   for (let n = 0; n < count; n += 10) {
+    if (n % 100 === 0) await until(async () => await heard() >= n - 300, `what was sent arrives on ${channel}`);
     const batch = Array.from({ length: 10 }, (_, i) =>
       ({ channel, name: 'news', data: JSON.stringify({ n: n + i, filler }) }));
     await server.request('POST', '/batch_events', { batch });
@@ -71,7 +73,7 @@ for (const transport of transports) {
     const got = { open: [], 'private-a': [], 'presence-a': [] };
     for (const name of Object.keys(got)) (await subscribe(pusher, name)).bind('news', ({ n }) => got[name].push(n));
     // One after the other: order is promised per connection of a publisher, and requests side by side have several.
-    for (const name of Object.keys(got)) await triggerMany(server, name, total);
+    for (const name of Object.keys(got)) await triggerMany(server, name, total, () => got[name].length);
     const wanted = Array.from({ length: total }, (_, n) => n);
     for (const name of Object.keys(got)) {
       await until(() => got[name].length >= total, `everything arrives on ${name} (${got[name].length})`);
@@ -256,8 +258,8 @@ for (const wanted of [['xhr_streaming'], ['xhr_polling'], undefined]) {
     await withPage(server, async (page) => {
       const name = await page.evaluate(([k, p, t]) => window.begin(k, p, t), [server.key, broker.ports.http, wanted]);
       assert.match(name, /^xhr_/);
-      await triggerMany(server, 'presence-page', total);
       const count = () => page.evaluate(() => window.got.length);
+      await triggerMany(server, 'presence-page', total, count);
       await until(async () => await count() >= total, 'everything arrives');
       assert.deepEqual(await page.evaluate(() => window.got), Array.from({ length: total }, (_, n) => n));
       const other = connect(server, 'ws', { user_id: 'node' }, { wsPort: broker.ports.http });
