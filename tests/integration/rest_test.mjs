@@ -201,7 +201,7 @@ test('an MQTT connection ends with its token', { timeout: 60_000 }, async () => 
   try {
     await broker.start();
     const { signer } = pairs.HS256();
-    const short = token({ sub: 'ann', exp: Date.now() / 1000 + 1.5 }, signer, { alg: 'HS256' });
+    const short = token({ sub: 'ann', exp: Date.now() / 1000 + 5 }, signer, { alg: 'HS256' });
     const client = await mqtt.connectAsync(broker.tcp, { protocolVersion: 5, username: 'jwt', password: short, reconnectPeriod: 0 });
     const [reason] = await new Promise((resolve) => client.once('disconnect', (packet) => resolve([packet.reasonCode])));
     assert.equal(reason, 0x98);

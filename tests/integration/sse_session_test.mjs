@@ -134,7 +134,7 @@ test('a second EventSource takes the session over, and the first one stops by it
   }));
 
 test('a session is stored: it expires, also over a restart', { timeout: 120_000 }, () =>
-  withBroker({ 'http.session_expiry': '2s' }, async (broker) => {
+  withBroker({ 'http.session_expiry': '15s' }, async (broker) => {
     const source = await listen(`${base(broker)}/sse?topic=jobs&session=s`);
     await broker.restart();
     await until(async () => await metric(broker, 'fulmar_sse_streams') === 1, 'it came back by itself');
