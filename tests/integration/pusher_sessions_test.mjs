@@ -88,11 +88,12 @@ async function publishUntil(server, channels, published, stopped) {
   }
 }
 
-// Many clients in one process, and a slow broker, need their time: as long as something new comes, it is waited for.
+// Many clients in one process, and a slow broker, need their time: as long as something new comes, it is waited for. A client
+// whose handshake was cut off three times in a row waits a minute before it tries again.
 async function complete(listeners, published) {
   const missing = () => listeners.reduce((sum, one) => sum + one.missing(published), 0);
   for (let left = missing(); left > 0;)
-    left = await until(() => missing() < left && { now: missing() }, `any of the ${left} events that are missing`)
+    left = await until(() => missing() < left && { now: missing() }, `any of the ${left} events that are missing`, 150)
       .then(({ now }) => now);
 }
 
