@@ -1,5 +1,6 @@
 #include "bench/load/conversation.hpp"
 
+#include "bench/load/grpc_conversation.hpp"
 #include "bench/load/http_conversations.hpp"
 #include "bench/load/http_wire.hpp"
 #include "bench/load/mqtt_conversation.hpp"
@@ -17,6 +18,7 @@ char const* to_string(protocol p) noexcept
     case protocol::sse: return "sse";
     case protocol::rest: return "rest";
     case protocol::socket_io: return "socket.io";
+    case protocol::grpc: return "grpc";
     }
     return "unknown";
 }
@@ -29,6 +31,7 @@ std::unique_ptr<conversation> make_conversation(swarm& all, broker_address const
     case protocol::sse: return std::make_unique<sse_conversation>(all, address);
     case protocol::rest: return std::make_unique<rest_conversation>(all, address);
     case protocol::socket_io: return std::make_unique<socket_io_conversation>(all, address);
+    case protocol::grpc: return std::make_unique<grpc_conversation>(all, address);
     case protocol::mqtt:
     case protocol::mqtt_ws: break;
     }

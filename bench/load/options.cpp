@@ -45,14 +45,16 @@ struct raw_options
 void add_connection_options(CLI::App& app, options& o, raw_options& raw)
 {
     app.add_option("--host", o.broker.host, "Broker's IPv4 address")->capture_default_str();
-    app.add_option("--port", raw.port, "Broker's port [1883; 8080 over WebSocket and HTTP; with --tls 8883, 8443]");
-    app.add_option("--protocol", raw.protocol,
-                   "mqtt, mqtt-ws (WebSocket), pusher, sse (with REST publishers), rest (publishers only), socket.io")
-        ->check(CLI::IsMember({"mqtt", "mqtt-ws", "pusher", "sse", "rest", "socket.io"}))
+    app.add_option("--port", raw.port,
+                   "Broker's port [1883; 8080 over WebSocket and HTTP; with --tls 8883, 8443; gRPC 50051]");
+    app.add_option(
+           "--protocol", raw.protocol,
+           "mqtt, mqtt-ws (WebSocket), pusher, sse (with REST publishers), rest (publishers only), grpc, socket.io")
+        ->check(CLI::IsMember({"mqtt", "mqtt-ws", "pusher", "sse", "rest", "grpc", "socket.io"}))
         ->capture_default_str();
     app.add_option("--publish-protocol", raw.publish_protocol,
-                   "What publishers speak, if not the same: mqtt, mqtt-ws, pusher-http or rest")
-        ->check(CLI::IsMember({"mqtt", "mqtt-ws", "pusher-http", "rest"}));
+                   "What publishers speak, if not the same: mqtt, mqtt-ws, pusher-http, rest or grpc")
+        ->check(CLI::IsMember({"mqtt", "mqtt-ws", "pusher-http", "rest", "grpc"}));
     app.add_option("--publish-port", raw.publish_port, "Publishers' port, if not the same");
     app.add_option("--mqtt-version", raw.version, "4 (MQTT 3.1.1) or 5")
         ->check(CLI::IsMember({4, 5}))
@@ -61,14 +63,14 @@ void add_connection_options(CLI::App& app, options& o, raw_options& raw)
     app.add_option("--ca", o.broker.ca_file, "Authorities that sign the broker's certificate, PEM")->type_name("FILE");
     app.add_option("--path", o.broker.path, "Path of WebSocket or /sse; {topic} and {qos} are filled in");
     app.add_option("--publish-path", raw.publish_path, "Path of REST publishes; {topic} and {qos} are filled in");
-    app.add_option("--user", o.user, "User name; REST and SSE: or an app's key");
-    app.add_option("--password", o.password, "Password; REST and SSE: or an app's secret");
-    app.add_option("--token", o.broker.token, "REST and SSE: bearer token");
+    app.add_option("--user", o.user, "User name; REST, SSE and gRPC: or an app's key");
+    app.add_option("--password", o.password, "Password; REST, SSE and gRPC: or an app's secret");
+    app.add_option("--token", o.broker.token, "REST, SSE and gRPC: bearer token");
     app.add_option("--app-id", o.broker.app_id, "Pusher: app")->capture_default_str();
     app.add_option("--key", o.broker.key, "Pusher: the app's key")->capture_default_str();
     app.add_option("--secret", o.broker.secret, "Pusher: the app's secret, which signs requests")
         ->capture_default_str();
-    app.add_option("--pipeline", o.broker.pipeline, "HTTP publishers: requests without an answer yet")
+    app.add_option("--pipeline", o.broker.pipeline, "HTTP and gRPC publishers: requests without an answer yet")
         ->check(CLI::Range(1, 1'000))
         ->capture_default_str();
     app.add_option("--topic", o.topic, "First level of all topics")->capture_default_str();
@@ -206,7 +208,7 @@ void fill_in(options& o, raw_options const& raw, CLI::App const& sub)
 protocol protocol_named(std::string const& name)
 {
     for (auto const p : {protocol::mqtt, protocol::mqtt_ws, protocol::pusher, protocol::pusher_http, protocol::sse,
-                         protocol::rest, protocol::socket_io}) {
+                         protocol::rest, protocol::socket_io, protocol::grpc}) {
         if (name == to_string(p))
             return p;
     }
@@ -217,6 +219,8 @@ std::uint16_t usual_port(broker_address const& address)
 {
     if (address.speaks == protocol::mqtt)
         return address.tls ? 8883 : 1883;
+    if (address.speaks == protocol::grpc)
+        return 50051;
     return address.tls ? 8443 : 8080;
 }
 

@@ -55,7 +55,8 @@ swarm::swarm(broker_address subscribers, broker_address publishers)
     for (auto& each : places_) {
         each.talk = make_conversation(*this, each.address);
         if (each.address.tls)
-            each.tls = std::make_unique<tls_context>(each.address.ca_file);
+            each.tls =
+                std::make_unique<tls_context>(each.address.ca_file, each.address.speaks == protocol::grpc ? "h2" : "");
     }
     epoll_ = epoll_create1(EPOLL_CLOEXEC);
     if (epoll_ < 0)
@@ -205,6 +206,7 @@ void swarm::close(client& c, bool reset)
     c.tail_.clear();
     c.partial.clear();
     c.http.reset();
+    c.grpc.reset();
     c.events->on_closed(c);
 }
 

@@ -26,6 +26,7 @@ class swarm;
 class tls_context;
 class tls_stream;
 struct http_progress;
+struct grpc_progress;
 
 [[nodiscard]] std::int64_t monotonic_ns() noexcept;
 
@@ -75,6 +76,7 @@ public:
     std::string partial;      // of a message that spans frames or chunks
     std::size_t awaited = 0;  // subscriptions that are not confirmed yet
     std::unique_ptr<http_progress> http;
+    std::unique_ptr<grpc_progress> grpc;
     connack_view& connack() noexcept { return connack_; }
 
 private:

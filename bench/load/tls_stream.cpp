@@ -11,13 +11,19 @@
 
 namespace fulmar::load {
 
-tls_context::tls_context(std::string const& ca_file) : context_{SSL_CTX_new(TLS_client_method())}
+tls_context::tls_context(std::string const& ca_file, std::string_view application_protocol)
+    : context_{SSL_CTX_new(TLS_client_method())}
 {
     if (context_ == nullptr)
         throw std::bad_alloc{};
     SSL_CTX_set_mode(context_,
                      SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_min_proto_version(context_, TLS1_2_VERSION);
+    if (!application_protocol.empty()) {
+        auto const list = static_cast<char>(application_protocol.size()) + std::string{application_protocol};
+        SSL_CTX_set_alpn_protos(context_, reinterpret_cast<unsigned char const*>(list.data()),
+                                static_cast<unsigned>(list.size()));
+    }
     if (ca_file.empty())
         return;
     if (SSL_CTX_load_verify_locations(context_, ca_file.c_str(), nullptr) != 1) {

@@ -6,6 +6,7 @@
 #include <sys/types.h>
 #include <cstddef>
 #include <string>
+#include <string_view>
 
 typedef struct ssl_st SSL;
 typedef struct ssl_ctx_st SSL_CTX;
@@ -16,7 +17,8 @@ class tls_context
 {
 public:
     // Without a file of authorities certificates are not verified. Throws std::runtime_error if it cannot be read.
-    explicit tls_context(std::string const& ca_file);
+    // `application_protocol` is offered (ALPN) unless it is empty.
+    explicit tls_context(std::string const& ca_file, std::string_view application_protocol = {});
     ~tls_context();
     tls_context(tls_context const&) = delete;
     tls_context& operator=(tls_context const&) = delete;

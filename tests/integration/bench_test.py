@@ -156,6 +156,16 @@ class BenchAgainstTheBroker(unittest.TestCase):
         self.assertGreater(report["acknowledged_per_s"], 0)
         self.assertEqual(report["messages_delivered"], 0)
 
+    def test_grpc_is_measured(self):
+        access = ["--protocol", "grpc", "--user", "the-key", "--password", "the-secret"]
+        report = self.traffic("fanout", "-S", 5, *access, listener="grpc")
+        self.assertEqual(report["protocol"], "grpc")
+        self.traffic("fanin", "-P", 3, *access, listener="grpc")
+        self.traffic("pairs", "-S", 2, "--payload", 100000, "--window", 2, *access, listener="grpc")  # beyond every window
+        done = fulmar("bench", "fanout", "-S", 1, *access[:-1], "wrong", "--port", self.broker.ports["grpc"], *SHORT)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("the broker refused the call", done.stdout + done.stderr)
+
     def test_publishers_may_speak_another_protocol_than_subscribers(self):
         report = self.traffic("fanout", "-S", 5, "--publish-protocol", "rest", "--publish-port", self.broker.http)
         self.assertEqual((report["protocol"], report["publishing"]), ("mqtt", "rest"))
