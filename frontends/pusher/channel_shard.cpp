@@ -152,7 +152,7 @@ void channel_shard::ask_session(request_ptr const& wanted, std::uint32_t serial)
         home_, directory_.home_of(wanted->app, wanted->session),
         [&all = directory_, wanted, serial, follows, from = home_.id()](channel_shard& there) {
             there.sessions().subscribe(
-                wanted->app, wanted->session, wanted->client, wanted->channel,
+                wanted->app, wanted->session, wanted->client, wanted->channel, wanted->token,
                 [&all, &there, wanted, serial, follows, from](home_sessions::claim const& claimed) {
                     all.run_at(there.home(), from, [wanted, serial, follows, claimed](channel_shard& back) {
                         if (claimed.accepted)

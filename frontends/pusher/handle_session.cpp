@@ -297,6 +297,7 @@ session_progress protocol::progress() const
 {
     session_progress reached;
     reached.base = shard_.home().position();
+    reached.wishes = tokens_;
     for (auto const& one : subscriptions_) {
         if (one.where == nullptr)
             reached.behind.emplace_back(one.more->channel, 0);

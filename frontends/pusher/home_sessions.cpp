@@ -148,7 +148,7 @@ void home_sessions::open(broker::app_id app, std::string_view id, connection_id 
     if (session->connections.size() > remembered_connections)
         session->connections.erase(session->connections.begin());
     for (auto& one : session->channels)
-        one.claimed = false;
+        one.wish = 0;
     disarm(*session);
     auto const* const owner = owner_.apps()->find(app);
     if (owner == nullptr)
@@ -183,21 +183,22 @@ home_sessions::claim home_sessions::claim_of(home_session const& of, channel_pla
 }
 
 void home_sessions::subscribe(broker::app_id app, std::string_view id, connection_id by, std::string const& channel,
-                              std::function<void(claim const&)> done)
+                              std::uint32_t wish, std::function<void(claim const&)> done)
 {
     auto* const session = find(app, id, by);
     if (session == nullptr)
         return done({});
     if (auto* const known = session->find(channel); known != nullptr && known->stored) {
-        known->claimed = true;
+        known->wish = wish;
         return done(claim_of(*session, *known, true));
     } else if (known != nullptr) {
         return done({});  // the store has not answered the first wish yet: rather no promise than a doubtful one
     }
-    add_channel(*session, channel, std::move(done));
+    add_channel(*session, channel, wish, std::move(done));
 }
 
-void home_sessions::add_channel(home_session& to, std::string const& channel, std::function<void(claim const&)> done)
+void home_sessions::add_channel(home_session& to, std::string const& channel, std::uint32_t wish,
+                                std::function<void(claim const&)> done)
 {
     auto& home = owner_.home();
     auto const begin = home.node().store.last_committed();
@@ -206,7 +207,7 @@ void home_sessions::add_channel(home_session& to, std::string const& channel, st
         to.stored_cursor = begin;
         home.store({broker::cursor_op{to.stored_as, begin}});
     }
-    to.channels.push_back({channel, begin, true, false});
+    to.channels.push_back({channel, begin, wish, false});
     broker::subscription wanted;
     wanted.filter = channel;
     wanted.options.level = broker::qos::at_least_once;
@@ -274,7 +275,7 @@ void home_sessions::acknowledge(broker::app_id app, std::string_view id, connect
     if (session == nullptr)
         return;
     for (auto& one : session->channels) {
-        if (!one.claimed || !one.stored)
+        if (one.wish == 0 || one.wish > upto.wishes || !one.stored)
             continue;
         auto const less = std::find_if(upto.behind.begin(), upto.behind.end(),
                                        [&one](auto const& each) { return each.first == one.name; });
@@ -307,7 +308,7 @@ void home_sessions::fire(home_session& of)
         return erase(of);
     }
     for (auto i = of.channels.size(); i-- > 0;)
-        if (!of.channels[i].claimed)
+        if (of.channels[i].wish == 0)
             drop_channel(of, i);
 }
 
@@ -385,7 +386,7 @@ void home_sessions::restore(broker::recovered_session&& stored)
     session.place = owner_.directory().session_counts().take(session.app, 0);
     for (auto& own : stored.subscriptions) {
         owner_.home().routes().add_durable_interest(session.app, own.filter, {});
-        session.channels.push_back({std::move(own.filter), std::max(stored.cursor, own.begin), false, true});
+        session.channels.push_back({std::move(own.filter), std::max(stored.cursor, own.begin), 0, true});
     }
     // Connected when the broker stopped: that was when it lost its connection.
     session.away_since = stored.record.disconnected_at != 0 ? stored.record.disconnected_at : owner_.home().wall();

@@ -29,11 +29,12 @@ namespace fulmar::pusher {
 
 class channel_shard;
 
-// How far a connection has got: everything at or before `base` in the channels that follow what happens, and less in
-// those named.
+// How far a connection had got when it was asked: everything at or before `base` in the channels that followed what happens,
+// and less in those named. Of channels that it wished for later, with a greater number than `wishes`, this says nothing.
 struct session_progress
 {
     broker::log_sequence base = 0;
+    std::uint32_t wishes = 0;
     std::vector<std::pair<std::string, broker::log_sequence>> behind;
 };
 
@@ -57,9 +58,10 @@ public:
     // claims will not be accepted.
     void open(broker::app_id app, std::string_view id, connection_id by);
     void close(broker::app_id app, std::string_view id, connection_id by);
-    // `done` runs on this shard once every message that is published from then on is logged for this channel.
+    // `wish` is the connection's number for it, greater than those before. `done` runs on this shard once every message that
+    // is published from then on is logged for this channel.
     void subscribe(broker::app_id app, std::string_view id, connection_id by, std::string const& channel,
-                   std::function<void(claim const&)> done);
+                   std::uint32_t wish, std::function<void(claim const&)> done);
     void unsubscribe(broker::app_id app, std::string_view id, connection_id by, std::string_view channel);
     void acknowledge(broker::app_id app, std::string_view id, connection_id by, session_progress const& upto);
 
@@ -73,15 +75,16 @@ private:
     {
         std::string name;
         broker::log_sequence position = 0;
-        bool claimed = false;  // by the connection of now
-        bool stored = false;   // confirmed: it may be relied on
+        std::uint32_t wish = 0;  // of the connection of now; 0: it has not claimed it
+        bool stored = false;     // confirmed: it may be relied on
     };
     struct home_session;
 
     [[nodiscard]] home_session* find(broker::app_id app, std::string_view id) noexcept;
     [[nodiscard]] home_session* find(broker::app_id app, std::string_view id, connection_id by) noexcept;
     [[nodiscard]] home_session* create(broker::app_id app, std::string_view id);
-    void add_channel(home_session& to, std::string const& channel, std::function<void(claim const&)> done);
+    void add_channel(home_session& to, std::string const& channel, std::uint32_t wish,
+                     std::function<void(claim const&)> done);
     void confirmed(home_session const& of, std::string const& channel, bool stored,
                    std::function<void(claim const&)> const& done);
     [[nodiscard]] claim claim_of(home_session const& of, channel_place const& where, bool known) const;

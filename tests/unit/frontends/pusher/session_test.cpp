@@ -93,6 +93,28 @@ TEST_P(pusher_sessions, each_channel_waits_until_it_is_subscribed_again)
     EXPECT_THAT(events_of(*client), ElementsAre(recovered("c", 1), event_x("c", "1")));
 }
 
+// The ping may be on its way while the library is still subscribing.
+TEST_P(pusher_sessions, a_pong_says_nothing_of_a_channel_that_was_wished_for_after_its_ping)
+{
+    auto client = connect(0);
+    client->subscribes("c", {}, false);
+    client->subscribes("private-d");
+    client.reset();
+    publish("c", "1");
+    publish("private-d", "2");
+    client = connect(last);
+    client->subscribes("c", {}, false);
+    broker.advance(600ms);
+    EXPECT_THAT(client->takes(), Contains(std::string{ping_event}));
+    client->subscribes("private-d");
+    client->says(pong);
+    client = connect(last);  // cut off before it took what it missed of the second
+    client->subscribes("private-d");
+    EXPECT_THAT(events_of(*client), ElementsAre(recovered("private-d", 1), event_x("private-d", "2")));
+    client->subscribes("c", {}, false);
+    EXPECT_THAT(events_of(*client), ElementsAre(recovered("c", 0)));
+}
+
 TEST_P(pusher_sessions, permission_is_asked_for_anew)
 {
     auto client = connect(0);
