@@ -161,12 +161,12 @@ class Broker:
             self.process.wait()
             self.process = None
 
-    def terminate(self, seconds=30.0):
+    def terminate(self, seconds=60.0):
         """SIGTERM; returns the exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.wait_exit(seconds)
 
-    def wait_exit(self, seconds=30.0):
+    def wait_exit(self, seconds=60.0):
         try:
             code = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -235,7 +235,7 @@ class Broker:
     def admin_get(self, path):
         """(status, body) of the admin listener."""
         try:
-            with urllib.request.urlopen("http://127.0.0.1:%d%s" % (self.ports["admin"], path), timeout=10) as answer:
+            with urllib.request.urlopen("http://127.0.0.1:%d%s" % (self.ports["admin"], path), timeout=START_SECONDS) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()

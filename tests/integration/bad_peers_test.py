@@ -117,7 +117,7 @@ class BeforeConnect(Case):
 
 class Deadlines(Case):
     settings = {"mqtt.connect_timeout": "1s"}
-    LIMIT = 15.0  # the deadline is 1 s; the rest is for slow machines and sanitizers
+    LIMIT = 60.0  # the deadline is 1 s; the rest is for slow machines and sanitizers
 
     def assert_all_closed(self, sockets):
         deadline = time.monotonic() + self.LIMIT
@@ -134,7 +134,7 @@ class Deadlines(Case):
                 sock.close()
 
     def connect(self, port):
-        return socket.create_connection(("127.0.0.1", port), timeout=20)
+        return socket.create_connection(("127.0.0.1", port), timeout=60)
 
     def test_a1_a_thousand_slow_peers_are_closed_and_others_still_come_in(self):
         before = self.broker.rss_bytes()
@@ -146,7 +146,7 @@ class Deadlines(Case):
             slow.append(sock)
         newcomer = Peer(self.broker.mqtt, 5)
         newcomer.connect(client_id="newcomer")
-        newcomer.ping(5)
+        newcomer.ping()
         self.assertLess(self.broker.rss_bytes() - before, 1000 * 64 * 1024)
         self.assert_all_closed(slow)
         self.assertGreater(time.monotonic() - begun, 0.5)
@@ -202,12 +202,12 @@ class TlsDeadlines(unittest.TestCase):
                          "tls.cert": cert, "tls.key": key}) as broker:
                 socks = []
                 for n in range(100):
-                    sock = socket.create_connection(("127.0.0.1", broker.ports["mqtts"]), timeout=20)
+                    sock = socket.create_connection(("127.0.0.1", broker.ports["mqtts"]), timeout=60)
                     sock.sendall([b"", b"\x16\x03\x01", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"a" * 20,
                                   m.connect_packet(4)][n % 4])
                     socks.append(sock)
                 context = ssl.create_default_context(cafile=cert)
-                good = context.wrap_socket(socket.create_connection(("127.0.0.1", broker.ports["mqtts"]), timeout=20),
+                good = context.wrap_socket(socket.create_connection(("127.0.0.1", broker.ports["mqtts"]), timeout=60),
                                            server_hostname="127.0.0.1")
                 good.sendall(m.connect_packet(4, client_id="good"))
                 self.assertEqual(good.recv(4), b"\x20\x02\x00\x00")

@@ -34,10 +34,10 @@ class Watching:
         self._text += self.process.stdout.read() or b""
         return [line.decode() for line in self._text.split(b"\n")[:-1]]
 
-    def wait_line(self, wanted, seconds=30):
+    def wait_line(self, wanted, seconds=60):
         wait_until(lambda: wanted in self.lines(), seconds, "%r from mosquitto_sub" % wanted)
 
-    def wait_match(self, pattern, seconds=30):
+    def wait_match(self, pattern, seconds=60):
         return wait_until(lambda: next((line for line in self.lines() if re.fullmatch(pattern, line)), None), seconds,
                           "a line like %r from mosquitto_sub" % pattern)
 
@@ -154,7 +154,7 @@ class Everyday(Case):
         self.addCleanup(asking.kill)
         watching.wait_line("ask ?")
         self.publish(broker, "-t", "answer", "-m", "42")
-        self.assertEqual(asking.communicate(timeout=30)[0], b"42\n")
+        self.assertEqual(asking.communicate(timeout=60)[0], b"42\n")
 
     def test_sys_topics_say_what_mqtt_tools_expect(self):
         broker = self.begin({"sys.interval": "1s"})
