@@ -39,18 +39,6 @@ struct http_progress
     bool chunked = false;
 };
 
-// Where a gRPC client is in its call.
-struct grpc_progress
-{
-    std::deque<std::uint16_t> asked;  // publishes in the order in which they are acknowledged
-    std::uint64_t acknowledged = 0;
-    std::string held;  // messages, or parts, that wait for a window
-    std::int64_t initial_window = 65'535;
-    std::int64_t stream_window = 65'535;
-    std::int64_t connection_window = 65'535;
-    std::uint32_t received = 0;  // since credit was given
-};
-
 [[nodiscard]] std::unique_ptr<conversation> make_conversation(swarm& all, broker_address const& address);
 
 // The path of `address` (or `usual`) with its {topic} (percent-encoded) and {qos} filled in.

@@ -9,6 +9,18 @@
 
 namespace fulmar::load {
 
+// Where a gRPC client is in its call.
+struct grpc_progress
+{
+    std::deque<std::uint16_t> asked;  // publishes in the order in which they are acknowledged
+    std::uint64_t acknowledged = 0;
+    std::string held;  // messages, or parts, that wait for a window
+    std::int64_t initial_window = h2_initial_window;
+    std::int64_t stream_window = h2_initial_window;
+    std::int64_t connection_window = h2_initial_window;
+    std::uint32_t received = 0;  // since credit was given
+};
+
 class grpc_conversation final : public conversation
 {
 public:

@@ -1,6 +1,7 @@
 #include "bench/load/swarm.hpp"
 
 #include "bench/load/conversation.hpp"
+#include "bench/load/grpc_conversation.hpp"
 #include "bench/load/tls_stream.hpp"
 
 #include <arpa/inet.h>

@@ -92,7 +92,8 @@ class BenchAgainstTheBroker(unittest.TestCase):
                         key, "-out", cls.cert, "-days", "2", "-subj", "/CN=localhost", "-addext",
                         "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
         cls.broker = Broker({"listeners.mqtts.enabled": "true", "listeners.mqtts.port": 0, "listeners.https.enabled": "true",
-                             "listeners.https.port": 0, "tls.cert": cls.cert, "tls.key": key}, config=APP).start()
+                             "listeners.https.port": 0, "listeners.grpcs.enabled": "true", "listeners.grpcs.port": 0,
+                             "tls.cert": cls.cert, "tls.key": key}, config=APP).start()
 
     @classmethod
     def tearDownClass(cls):
@@ -162,6 +163,7 @@ class BenchAgainstTheBroker(unittest.TestCase):
         self.assertEqual(report["protocol"], "grpc")
         self.traffic("fanin", "-P", 3, *access, listener="grpc")
         self.traffic("pairs", "-S", 2, "--payload", 100000, "--window", 2, *access, listener="grpc")  # beyond every window
+        self.traffic("pairs", "-S", 2, "--tls", "--ca", self.cert, *access, listener="grpcs")
         done = fulmar("bench", "fanout", "-S", 1, *access[:-1], "wrong", "--port", self.broker.ports["grpc"], *SHORT)
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("the broker refused the call", done.stdout + done.stderr)

@@ -1,54 +1,32 @@
 // Each protocol against a peer that says what is written here, one byte at a time.
-#include "bench/load/conversation.hpp"
 #include "bench/load/http_conversations.hpp"
 #include "bench/load/websocket_conversations.hpp"
-#include "tests/unit/bench/load/scripted_peer.hpp"
-
-#include <gtest/gtest.h>
-
-#include <vector>
+#include "tests/unit/bench/load/conversation_fixture.hpp"
 
 namespace fulmar::load {
 namespace {
 
 constexpr char const* upgraded = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n";
 
-struct conversation_test : testing::Test, swarm_events
+struct conversation_test : conversation_fixture
 {
     client& begin(protocol speaks, std::string filter, std::vector<std::string> more = {})
     {
         broker_address address;
         address.speaks = speaks;
-        address.port = peer.port();
         address.app_id = "7";
         address.key = "the-key";
         address.secret = "the-secret";
         address.user = speaks == protocol::mqtt ? "" : "user";
         address.password = "pass";
-        address.pipeline = 2;
-        owner = std::make_unique<swarm>(address);
-        all = owner.get();
         client_settings settings;
         settings.connect.client_id = "c";
         settings.filter = std::move(filter);
         settings.more = std::move(more);
         settings.number = 5;
-        auto& c = all->create(std::move(settings), *this);
-        all->open(c);
-        return c;
+        return open(std::move(address), std::move(settings));
     }
-    void on_message(client&, publish_view const& view) override { messages.emplace_back(view.payload); }
-    void on_published(client&, std::uint16_t id) override { published.push_back(id); }
-
-    std::unique_ptr<swarm> owner;
-    swarm* all = nullptr;
-    scripted_peer peer{all};
-    std::vector<std::string> messages;
-    std::vector<std::uint16_t> published;
 };
-
-using strings = std::vector<std::string>;
-using ids = std::vector<std::uint16_t>;
 
 TEST_F(conversation_test, mqtt_subscribes_and_takes_messages)
 {

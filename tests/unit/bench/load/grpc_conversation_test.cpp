@@ -1,19 +1,12 @@
 // gRPC against a peer that says what is written here, one byte at a time.
-#include "bench/load/conversation.hpp"
 #include "bench/load/grpc_wire.hpp"
 #include "bench/load/mqtt_wire.hpp"
-#include "tests/unit/bench/load/scripted_peer.hpp"
-
-#include <gtest/gtest.h>
-
-#include <vector>
+#include "tests/unit/bench/load/conversation_fixture.hpp"
 
 namespace fulmar::load {
 namespace {
 
 using namespace std::string_view_literals;
-using strings = std::vector<std::string>;
-using ids = std::vector<std::uint16_t>;
 
 std::string frame(h2_type type, std::uint8_t flags, std::uint32_t stream, std::string_view payload)
 {
@@ -38,24 +31,18 @@ constexpr auto two_messages =
 constexpr auto failure =
     "\x1A\x09\x08\x01\x10\x07\x1A\x03why"sv;  // PublishStreamResponse: failures: number, code, message
 
-struct grpc_conversation_test : testing::Test, swarm_events
+struct grpc_conversation_test : conversation_fixture
 {
     client& begin(std::string filter, bool publishes = false)
     {
         broker_address address;
         address.speaks = protocol::grpc;
-        address.port = peer.port();
         address.user = "user";
         address.password = "pass";
-        address.pipeline = 2;
-        owner = std::make_unique<swarm>(address);
-        all = owner.get();
         client_settings what;
         what.filter = std::move(filter);
         what.publishes = publishes;
-        auto& c = all->create(std::move(what), *this);
-        all->open(c);
-        return c;
+        return open(std::move(address), std::move(what));
     }
     client& subscriber()
     {
@@ -73,14 +60,6 @@ struct grpc_conversation_test : testing::Test, swarm_events
         (void)peer.hears(settings_taken);
         return c;
     }
-    void on_message(client&, publish_view const& view) override { messages.emplace_back(view.payload); }
-    void on_published(client&, std::uint16_t id) override { published.push_back(id); }
-
-    std::unique_ptr<swarm> owner;
-    swarm* all = nullptr;
-    scripted_peer peer{all};
-    strings messages;
-    ids published;
 };
 
 TEST_F(grpc_conversation_test, a_subscriber_says_who_it_is_and_is_ready_when_the_broker_says_so)

@@ -64,6 +64,17 @@ protected:
         broker.core.publish(last, broker::message::make(std::move(fields)));
         broker.settle();
     }
+    // On another shard, to a session with "c" and "private-d" that missed "1" in the one and "2" in the other.
+    [[nodiscard]] std::unique_ptr<pusher_client> comes_back_to_two_channels()
+    {
+        auto client = connect(0);
+        client->subscribes("c", {}, false);
+        client->subscribes("private-d");
+        client.reset();
+        publish("c", "1");
+        publish("private-d", "2");
+        return connect(last);
+    }
     // The client has had everything so far, and says so.
     void acknowledge(pusher_client& client)
     {

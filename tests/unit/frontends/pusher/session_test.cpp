@@ -77,13 +77,7 @@ TEST_P(pusher_sessions, a_pong_acknowledges_what_came_before_its_ping_and_no_mor
 
 TEST_P(pusher_sessions, each_channel_waits_until_it_is_subscribed_again)
 {
-    auto client = connect(0);
-    client->subscribes("c", {}, false);
-    client->subscribes("private-d");
-    client.reset();
-    publish("c", "1");
-    publish("private-d", "2");
-    client = connect(last);
+    auto client = comes_back_to_two_channels();
     client->subscribes("private-d");
     EXPECT_THAT(events_of(*client), ElementsAre(recovered("private-d", 1), event_x("private-d", "2")));
     publish("private-d", "3");
@@ -96,13 +90,7 @@ TEST_P(pusher_sessions, each_channel_waits_until_it_is_subscribed_again)
 // The ping may be on its way while the library is still subscribing.
 TEST_P(pusher_sessions, a_pong_says_nothing_of_a_channel_that_was_wished_for_after_its_ping)
 {
-    auto client = connect(0);
-    client->subscribes("c", {}, false);
-    client->subscribes("private-d");
-    client.reset();
-    publish("c", "1");
-    publish("private-d", "2");
-    client = connect(last);
+    auto client = comes_back_to_two_channels();
     client->subscribes("c", {}, false);
     broker.advance(600ms);
     EXPECT_THAT(client->takes(), Contains(std::string{ping_event}));
