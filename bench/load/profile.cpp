@@ -9,10 +9,7 @@
 #include <iterator>
 #include <stdexcept>
 
-#define TOML_ASSERT(expression) static_assert(true)
-#define TOML_EXCEPTIONS 0
-#define TOML_HEADER_ONLY 1
-#include <toml++/toml.h>
+#include "broker/toml.hpp"  // after all others
 
 namespace fulmar::load {
 

@@ -46,7 +46,7 @@ NEVER = {
 }
 BENCH_COMMAND = ("broker/main.cpp", "bench/load/run.hpp")  # `fulmar bench`
 # Libraries that one file alone may include.
-ONLY_IN = {"spdlog/spdlog.h": "broker/log.cpp", "spdlog/sinks/": "broker/log.cpp", "toml++/": "broker/config_file.cpp",
+ONLY_IN = {"spdlog/spdlog.h": "broker/log.cpp", "spdlog/sinks/": "broker/log.cpp", "toml++/": "broker/toml.hpp",
            "grpcpp/": "frontends/grpc/call_server.cpp", "grpc/": "frontends/grpc/call_server.cpp"}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]', re.MULTILINE)
