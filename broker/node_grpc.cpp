@@ -24,7 +24,6 @@ namespace {
     made.calls_per_connection = s.grpc.calls_per_connection;
     made.keep_alive = s.grpc.keep_alive;
     made.retain_available = s.mqtt.retain_available;
-    made.loopback_known = s.proxy_protocol.trusted.empty();
     return made;
 }
 
@@ -43,36 +42,23 @@ namespace {
 
 void node::build_grpc()
 {
-    struct row
-    {
-        char const* name;
-        broker::listener_settings const* where;
-        bool secure;
-    };
-    std::vector<row> wanted;
-    for (auto const& each :
-         {row{"grpc", &settings_.listeners.grpc, false}, row{"grpcs", &settings_.listeners.grpcs, true}})
-        if (each.where->enabled)
-            wanted.push_back(each);
-    if (wanted.empty())
+    auto const& listeners = settings_.listeners;
+    if (!listeners.grpc.enabled && !listeners.grpcs.enabled)
         return;
     grpc_ = std::make_unique<grpc::grpc_frontend>(*context_, http_->access(), pusher_->presence(),
                                                   grpc_options_of(settings_));
-    for (auto const& each : wanted) {
-        if (each.secure)
-            grpc_->listen(each.where->address, each.where->port, tls_of(settings_.tls));
-        else
-            grpc_->listen(each.where->address, each.where->port);
+    try {
+        grpc_->start(listeners.grpcs.enabled ? std::optional{tls_of(settings_.tls)} : std::nullopt);
+    } catch (std::exception const& problem) {
+        throw start_failure{static_cast<int>(exit_code::listen), problem.what()};
     }
-    auto const ports = grpc_->start();
-    for (std::size_t i = 0; i < wanted.size(); ++i) {
-        auto const& where = *wanted[i].where;
-        if (ports[i] == 0)
-            throw start_failure{static_cast<int>(exit_code::listen), std::string{"listeners."} + wanted[i].name +
-                                                                         ": cannot listen on " + where.address + ":" +
-                                                                         std::to_string(where.port)};
-        bound_.push_back({wanted[i].name, where.address, ports[i]});
-    }
+    auto const service = [this](bool secure) {
+        auto made = make_service([this, secure](net::wire& wire) { return grpc_->make_protocol(wire, secure); }, false);
+        made->tls_by_borrower = secure;
+        return made;
+    };
+    listen("grpc", listeners.grpc, service(false), true);
+    listen("grpcs", listeners.grpcs, service(true), true);
 }
 
 void write_grpc_metrics(grpc::grpc_frontend const& calls, admin::metric_writer& out)

@@ -70,6 +70,7 @@ private:
 
     call_desk& desk_;
     call_id const id_;
+    connection_id connection_ = 0;
     bool finished_ = false;
     bool dirty_ = false;
 };

@@ -1,5 +1,6 @@
 #include "frontends/grpc/call_desk.hpp"
 
+#include "frontends/grpc/grpc_connection.hpp"
 #include "frontends/grpc/status.hpp"
 #include "frontends/net/http_access.hpp"
 
@@ -14,8 +15,7 @@ namespace {
 constexpr std::chrono::seconds tick_period{1};
 
 // Who calls is found out as for a request over HTTP.
-[[nodiscard]] std::shared_ptr<net::http_request> request_of(call_opening const& opening, broker::shard& home,
-                                                            bool loopback_known)
+[[nodiscard]] std::shared_ptr<net::http_request> request_of(call_opening const& opening, broker::shard& home)
 {
     auto request = std::make_shared<net::http_request>();
     request->method = "POST";
@@ -25,9 +25,9 @@ constexpr std::chrono::seconds tick_period{1};
         request->headers.push_back({"Authorization", opening.authorization});
     if (opening.authorized_twice)
         request->headers.push_back({"Authorization", opening.authorization});
-    request->from.address = opening.peer_address;
-    request->from.port = opening.peer_port;
-    request->from.loopback = opening.loopback && loopback_known;
+    request->from.address = opening.from.peer_address;
+    request->from.port = opening.from.peer_port;
+    request->from.loopback = opening.from.loopback;
     request->from.certificate_subject = opening.certificate_subject;
     request->from.over = opening.secure ? broker::transport::tls : broker::transport::tcp;
     request->home = &home;
@@ -84,6 +84,7 @@ void call_desk::open(call_id id, call_opening const& opening)
     if (home_.node().draining.load(std::memory_order_relaxed) && found->who != audience::everybody)
         return refuse(id, status_code::unavailable, make_error_code(broker::errc::shutting_down).message());
     auto made = found->make(*this, id);
+    made->connection_ = opening.connection;
     calls_.emplace(id, made);
     arm_ticker();
     if (found->who == audience::everybody)
@@ -93,11 +94,20 @@ void call_desk::open(call_id id, call_opening const& opening)
 
 void call_desk::identify(method const& what, std::shared_ptr<call> const& made, call_opening const& opening)
 {
-    auto const request = request_of(opening, home_, options().loopback_known);
-    around_.access.identify(*request, [request, made, &what](broker::result<broker::identity> who) {
-        if (!made->finished())
-            admit(what, *made, std::move(who));
+    auto const request = request_of(opening, home_);
+    around_.access.identify(*request, [this, request, made, &what](broker::result<broker::identity> who) {
+        if (made->finished())
+            return;
+        if (who)
+            note_caller(made->connection_, *who);
+        admit(what, *made, std::move(who));
     });
+}
+
+void call_desk::note_caller(connection_id from, broker::identity const& who)
+{
+    if (auto const found = connections_.find(from); found != connections_.end())
+        found->second->is_used_by(who);
 }
 
 void call_desk::admit(method const& what, call& made, broker::result<broker::identity> who)
@@ -128,11 +138,25 @@ void call_desk::refuse(call_id id, status_code code, std::string_view text)
 
 void call_desk::wind_up(status_code code, std::string_view text)
 {
+    for (auto const& each : open_calls())
+        each->wind_up(code, text);
+}
+
+void call_desk::wind_up(connection_id which, status_code code, std::string_view text)
+{
+    for (auto const& each : open_calls())
+        if (each->connection_ == which)
+            each->wind_up(code, text);
+}
+
+// Held, because calls may end while they are asked.
+std::vector<std::shared_ptr<call>> call_desk::open_calls() const
+{
     std::vector<std::shared_ptr<call>> open;
+    open.reserve(calls_.size());
     for (auto const& [id, each] : calls_)
         open.push_back(each);
-    for (auto const& each : open)
-        each->wind_up(code, text);
+    return open;
 }
 
 void call_desk::order(call_order&& what)
@@ -173,10 +197,7 @@ void call_desk::tick()
     ticking_ = false;
     if (calls_.empty())
         return;
-    std::vector<std::shared_ptr<call>> open;
-    for (auto const& [id, each] : calls_)
-        open.push_back(each);
-    for (auto const& each : open)
+    for (auto const& each : open_calls())
         each->on_tick(home_.wall());
     arm_ticker();
 }

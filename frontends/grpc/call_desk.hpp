@@ -25,6 +25,8 @@ class http_access;
 
 namespace fulmar::grpc {
 
+class grpc_connection;
+
 // What is counted per shard.
 struct call_metrics
 {
@@ -53,8 +55,13 @@ public:
     call_desk& operator=(call_desk const&) = delete;
 
     void take(std::vector<call_event>&& events);
-    // Asks every stream to end.
+    // Asks every stream to end, or those of one connection.
     void wind_up(status_code code, std::string_view text);
+    void wind_up(connection_id which, status_code code, std::string_view text);
+
+    // Connections of this shard, while they are there.
+    void add(connection_id id, grpc_connection& made) { connections_.emplace(id, &made); }
+    void remove(connection_id id) { connections_.erase(id); }
 
     [[nodiscard]] call_metrics const& counted() const noexcept { return metrics_; }  // any thread
 
@@ -70,8 +77,10 @@ private:
     void on_turn_end() override;
     void open(call_id id, call_opening const& opening);
     void identify(method const& what, std::shared_ptr<call> const& made, call_opening const& opening);
+    void note_caller(connection_id from, broker::identity const& who);
     static void admit(method const& what, call& made, broker::result<broker::identity> who);
     void refuse(call_id id, status_code code, std::string_view text);
+    [[nodiscard]] std::vector<std::shared_ptr<call>> open_calls() const;
     void arm_ticker();
     void tick();
 
@@ -79,6 +88,7 @@ private:
     call_surroundings const& around_;
     order_taker& server_;
     std::unordered_map<call_id, std::shared_ptr<call>> calls_;
+    std::unordered_map<connection_id, grpc_connection*> connections_;
     std::vector<std::shared_ptr<call>> dirty_;
     std::vector<call_order> orders_;
     call_metrics metrics_;

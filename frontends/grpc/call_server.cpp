@@ -1,6 +1,7 @@
 #include "frontends/grpc/call_server.hpp"
 
 #include "broker/log.hpp"
+#include "frontends/net/socket_address.hpp"
 
 #include <grpc/support/log.h>
 #include <grpc/support/time.h>
@@ -12,6 +13,8 @@
 #include <grpcpp/security/tls_credentials_options.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -19,6 +22,7 @@
 #include <limits>
 #include <mutex>
 #include <optional>
+#include <stdexcept>
 #include <thread>
 #include <unordered_map>
 #include <utility>
@@ -60,21 +64,41 @@ struct rpc
     std::optional<call_order> last;
 };
 
-// "ipv4:127.0.0.1:50000", "ipv6:%5B::1%5D:50000"
-void read_peer(std::string_view text, call_opening& out)
+// gRPC tells of a connection nothing but the peer of its socket: by that it is found again. (Two sockets that differ in our
+// own address alone would be one; a peer would have to choose its ports for that, and would confuse its own two.)
+std::string peer_name(net::socket_address const& peer, bool secure)
 {
-    if (auto const colon = text.rfind(':'); colon != std::string_view::npos) {
-        std::from_chars(text.data() + colon + 1, text.data() + text.size(), out.peer_port);
-        text = text.substr(0, colon);
-    }
+    return peer.ip.text() + ' ' + std::to_string(peer.port) + (secure ? " tls" : "");
+}
+
+// "ipv4:127.0.0.1:50000", "ipv6:%5B::1%5D:50000"
+std::optional<net::socket_address> read_peer(std::string_view text)
+{
+    net::socket_address out;
+    auto const colon = text.rfind(':');
+    if (colon == std::string_view::npos)
+        return std::nullopt;
+    std::from_chars(text.data() + colon + 1, text.data() + text.size(), out.port);
+    text = text.substr(0, colon);
     for (std::string_view const family : {"ipv4:", "ipv6:", "%5B", "["})
         if (text.starts_with(family))
             text.remove_prefix(family.size());
-    for (std::string_view const end : {"%5D", "]"})
-        if (text.ends_with(end))
-            text.remove_suffix(end.size());
-    out.peer_address = text.starts_with("::ffff:") && text.find('.') != std::string_view::npos ? text.substr(7) : text;
-    out.loopback = out.peer_address.starts_with("127.") || out.peer_address == "::1";
+    text = text.substr(0, text.find('%'));  // "%5D", or a zone
+    text = text.substr(0, text.find(']'));
+    auto const ip = net::parse_ip(text);
+    if (!ip)
+        return std::nullopt;
+    out.ip = *ip;
+    return out;
+}
+
+std::optional<net::socket_address> peer_of(int socket)
+{
+    sockaddr_storage native{};
+    socklen_t size = sizeof native;
+    if (::getpeername(socket, reinterpret_cast<sockaddr*>(&native), &size) != 0)
+        return std::nullopt;
+    return net::from_native(native);
 }
 
 std::unique_ptr<call_opening> opening_of(::grpc::GenericServerContext& context)
@@ -87,7 +111,6 @@ std::unique_ptr<call_opening> opening_of(::grpc::GenericServerContext& context)
         out->authorization.assign(first->second.data(), first->second.size());
         out->authorized_twice = std::next(first) != last;
     }
-    read_peer(context.peer(), *out);
     auto const security = context.auth_context();
     out->secure = security && !security->FindPropertyValues("transport_security_type").empty() &&
                   security->FindPropertyValues("transport_security_type").front() != "insecure";
@@ -151,12 +174,6 @@ void log_line(gpr_log_func_args* line)
         report(broker::log_level::warning, {{"problem", std::string_view{line->message}}});
 }
 
-std::string address_of(std::string const& address, std::uint16_t port)
-{
-    auto const v6 = address.find(':') != std::string::npos;
-    return (v6 ? "[" + address + "]" : address) + ":" + std::to_string(port);
-}
-
 }  // namespace
 
 struct call_server::impl
@@ -186,16 +203,20 @@ struct call_server::impl
             alarm.Set(queue.get(), gpr_inf_past(GPR_CLOCK_REALTIME), &wake);
     }
 
-    struct address
+    // --- connections -----------------------------------------------------------------------------
+    void find_origin(call_opening& opening, std::string_view peer);
+
+    using acceptor = std::unique_ptr<::grpc::experimental::ExternalConnectionAcceptor>;
+    struct known_connection
     {
-        std::string text;
-        std::shared_ptr<::grpc::ServerCredentials> credentials;
-        int port = 0;
+        connection_id id = 0;
+        connection_origin from;
     };
 
     call_server_options const options;
     delivery const deliver;
-    std::vector<address> addresses;
+    acceptor plain;
+    acceptor secure;
     ::grpc::AsyncGenericService service;
     std::unique_ptr<::grpc::ServerCompletionQueue> queue;
     std::unique_ptr<::grpc::Server> server;
@@ -210,6 +231,12 @@ struct call_server::impl
     std::atomic<std::uint64_t> refused{0};
     std::atomic<bool> stopping{false};
     bool shut = false;  // the queue takes no more operations; only the thread looks at it
+
+    std::mutex connections_mutex;  // shards against the thread, once per connection and call
+    std::unordered_map<std::string, known_connection> connections;  // by peer_name
+    std::unordered_map<connection_id, std::string> peer_names;
+    connection_id last_connection = 0;
+    bool adopting = false;
 
     std::mutex inbox_mutex;  // shards against the thread, once per turn
     std::vector<std::vector<call_order>> inbox;
@@ -290,9 +317,8 @@ void call_server::impl::on_opened(rpc& call, bool ok)
         return close(call, std::move(order));
     }
     auto opening = opening_of(call.context);
-    // One connection is served by one shard, so that what it publishes keeps its order.
-    auto const port = std::hash<std::string>{}(opening->peer_address) + opening->peer_port;
-    call.shard = static_cast<broker::shard_id>(port % events.size());
+    find_origin(*opening, call.context.peer());
+    call.shard = opening->from.shard;
     add_event(call, call_event::kind::opened);
     events[call.shard].back().opening = std::move(opening);
 }
@@ -408,6 +434,52 @@ void call_server::impl::forget_if_over(rpc& call)
     open.store(calls.size(), std::memory_order_relaxed);
 }
 
+// --- connections -----------------------------------------------------------------------------------
+
+void call_server::impl::find_origin(call_opening& opening, std::string_view peer)
+{
+    auto const address = read_peer(peer);
+    if (!address)
+        return;
+    std::lock_guard const lock{connections_mutex};
+    auto const found = connections.find(peer_name(*address, opening.secure));
+    if (found == connections.end())
+        return;
+    opening.connection = found->second.id;
+    opening.from = found->second.from;
+}
+
+connection_id call_server::adopt(int socket, bool secure, connection_origin const& from)
+{
+    auto const peer = peer_of(socket);
+    std::lock_guard const lock{impl_->connections_mutex};
+    if (!impl_->adopting || !peer || (secure && !impl_->secure)) {
+        ::close(socket);
+        return 0;
+    }
+    auto const id = ++impl_->last_connection;
+    auto name = peer_name(*peer, secure);
+    impl_->connections.insert_or_assign(name, impl::known_connection{id, from});
+    impl_->peer_names.emplace(id, std::move(name));
+    ::grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters given;
+    given.fd = socket;
+    (secure ? impl_->secure : impl_->plain)->HandleNewConnection(&given);
+    return id;
+}
+
+void call_server::forget(connection_id which)
+{
+    std::lock_guard const lock{impl_->connections_mutex};
+    auto const name = impl_->peer_names.find(which);
+    if (name == impl_->peer_names.end())
+        return;
+    // Another connection may have come from there since.
+    if (auto const found = impl_->connections.find(name->second);
+        found != impl_->connections.end() && found->second.id == which)
+        impl_->connections.erase(found);
+    impl_->peer_names.erase(name);
+}
+
 // --- from outside ----------------------------------------------------------------------------------
 
 call_server::call_server(call_server_options options, std::size_t shards, delivery deliver)
@@ -417,18 +489,9 @@ call_server::call_server(call_server_options options, std::size_t shards, delive
 
 call_server::~call_server() = default;
 
-void call_server::listen(std::string const& address, std::uint16_t port)
+void call_server::start(std::optional<call_server_tls> const& tls)
 {
-    impl_->addresses.push_back({address_of(address, port), ::grpc::InsecureServerCredentials()});
-}
-
-void call_server::listen(std::string const& address, std::uint16_t port, call_server_tls const& tls)
-{
-    impl_->addresses.push_back({address_of(address, port), credentials_of(tls)});
-}
-
-std::vector<std::uint16_t> call_server::start()
-{
+    using from = ::grpc::ServerBuilder::experimental_type::ExternalConnectionType;
     auto const& options = impl_->options;
     gpr_set_log_function(log_line);
     ::grpc::ServerBuilder builder;
@@ -436,8 +499,6 @@ std::vector<std::uint16_t> call_server::start()
     builder.SetMaxReceiveMessageSize(static_cast<int>(options.message_bytes_max));
     builder.SetMaxSendMessageSize(-1);
     builder.SetResourceQuota(::grpc::ResourceQuota{"fulmar"}.Resize(options.memory_bytes_max));
-    // A second broker on the same port must fail, not share it.
-    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, static_cast<int>(options.calls_per_connection));
     builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, static_cast<int>(options.metadata_bytes_max));
     builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, milliseconds_of(options.handshake_timeout));
@@ -446,21 +507,20 @@ std::vector<std::uint16_t> call_server::start()
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, keep_alive_answer_ms);
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
     builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
-    for (auto& each : impl_->addresses)
-        builder.AddListeningPort(each.text, each.credentials, &each.port);
+    impl_->plain =
+        builder.experimental().AddExternalConnectionAcceptor(from::FROM_FD, ::grpc::InsecureServerCredentials());
+    if (tls)
+        impl_->secure = builder.experimental().AddExternalConnectionAcceptor(from::FROM_FD, credentials_of(*tls));
     impl_->queue = builder.AddCompletionQueue();
     impl_->server = builder.BuildAndStart();
-    std::vector<std::uint16_t> ports;
-    for (auto const& each : impl_->addresses)
-        ports.push_back(static_cast<std::uint16_t>(each.port));
     if (!impl_->server) {
         impl_->queue->Shutdown();
         impl_->run();
-        return ports;
+        throw std::runtime_error{"gRPC does not start"};
     }
+    impl_->adopting = true;
     impl_->request_call();
     impl_->thread = std::thread{[this] { impl_->run(); }};
-    return ports;
 }
 
 void call_server::order(std::vector<call_order>&& orders)
@@ -477,6 +537,10 @@ void call_server::stop(std::chrono::milliseconds patience)
     if (!impl_->thread.joinable())
         return;
     impl_->stopping.store(true, std::memory_order_relaxed);
+    {
+        std::lock_guard const lock{impl_->connections_mutex};
+        impl_->adopting = false;
+    }
     impl_->server->Shutdown(std::chrono::system_clock::now() + patience);
     {
         std::lock_guard const lock{impl_->inbox_mutex};

@@ -4,9 +4,12 @@
 // written is on its way, the call ended), towards gRPC go orders (read, write, finish, cancel). Both travel in batches: one
 // post for all that was read while the thread found something to read, one wake-up for all that a shard says in a turn.
 //
+// It does not listen: shards accept, with the limits and the PROXY headers of all other front-ends, and lend it the sockets.
+//
 // Spec:     gRPC over HTTP/2 (PROTOCOL-HTTP2), RFC 9113.
 // Owner:    grpc_frontend.
-// Threads:  listen, start and stop on the main thread; order() on any; `deliver` is called on the server's own thread.
+// Threads:  start, stop and destruction on the main thread; adopt, forget and order on any; `deliver` is called on the
+//           server's own thread.
 // Limits:   call_server_options. A message is read only when the shard has ordered it, with a limit in bytes; orders of a
 //           call that has ended are dropped. Connections that do not speak HTTP/2 end after the handshake timeout, those
 //           without a call after connection_idle.
@@ -19,6 +22,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +30,8 @@ namespace fulmar::grpc {
 
 // Names a call from its opening to its end; never used again.
 using call_id = std::uint64_t;
+// The same for connections; 0: none.
+using connection_id = std::uint64_t;
 
 // Those of google.rpc.Code that the broker uses.
 enum class status_code : std::uint8_t {
@@ -40,15 +46,23 @@ enum class status_code : std::uint8_t {
     unauthenticated = 16,
 };
 
+// Where a connection comes from, as the shard knows that accepted it.
+struct connection_origin
+{
+    broker::shard_id shard = 0;  // serves all calls of the connection, so that what it publishes keeps its order
+    std::string peer_address;    // what a trusted PROXY header says, else the socket's
+    std::uint16_t peer_port = 0;
+    bool loopback = false;
+};
+
 struct call_opening
 {
     std::string method;         // "/fulmar.v1.Broker/Publish"
     std::string authority;      // as HTTP's Host
     std::string authorization;  // as HTTP's Authorization; empty: none
     bool authorized_twice = false;
-    std::string peer_address;
-    std::uint16_t peer_port = 0;
-    bool loopback = false;
+    connection_id connection = 0;  // 0: it has ended already
+    connection_origin from;
     bool secure = false;
     std::string certificate_subject;  // common name of a verified client certificate
 };
@@ -130,12 +144,14 @@ public:
     call_server(call_server const&) = delete;
     call_server& operator=(call_server const&) = delete;
 
-    // Adds an address; before start. The port is known after start.
-    void listen(std::string const& address, std::uint16_t port);
-    void listen(std::string const& address, std::uint16_t port, call_server_tls const& tls);
+    // Begins. With `tls` it also takes connections that speak TLS. Throws std::runtime_error when gRPC does not start.
+    void start(std::optional<call_server_tls> const& tls);
 
-    // Binds all addresses and begins. The ports in the order of listen; 0: it could not be bound, and nothing was started.
-    [[nodiscard]] std::vector<std::uint16_t> start();
+    // Takes a connected, non-blocking socket, which it closes at its end, and says what its connection is called; 0: the
+    // server has stopped, and the socket is closed.
+    [[nodiscard]] connection_id adopt(int socket, bool secure, connection_origin const& from);
+    // The connection has ended: calls that are still to come from it have no origin.
+    void forget(connection_id which);
 
     void order(std::vector<call_order>&& orders) override;
 

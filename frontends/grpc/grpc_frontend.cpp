@@ -1,5 +1,7 @@
 #include "frontends/grpc/grpc_frontend.hpp"
 
+#include "frontends/grpc/grpc_connection.hpp"
+
 #include <boost/asio/post.hpp>
 
 namespace fulmar::grpc {
@@ -30,6 +32,17 @@ grpc_frontend::grpc_frontend(broker::node_context& node, net::http_access const&
 }
 
 grpc_frontend::~grpc_frontend() = default;
+
+std::unique_ptr<net::protocol> grpc_frontend::make_protocol(net::wire& wire, bool secure)
+{
+    auto const socket = wire.lend_socket();
+    if (socket < 0)
+        return nullptr;
+    auto const shard = wire.home().id();
+    auto const& peer = wire.remote();
+    auto const id = server_.adopt(socket, secure, {shard, peer.address, peer.port, peer.loopback});
+    return id == 0 ? nullptr : std::make_unique<grpc_connection>(wire, *desks_[shard], server_, id);
+}
 
 void grpc_frontend::deliver(broker::shard_id to, std::vector<call_event>&& events)
 {

@@ -4,15 +4,16 @@
 //
 // Spec:     proto/fulmar/v1/broker.proto, gRPC health checking and reflection. docs/api.md.
 // Owner:    the node; outlives the shards' threads.
-// Threads:  listen, start and stop on the main thread; wind_up on the shard; metrics on any.
+// Threads:  start and stop on the main thread; make_protocol and wind_up on the shard; metrics on any.
 // Limits:   grpc_options.
 #pragma once
 
 #include "frontends/grpc/call_desk.hpp"
 #include "frontends/grpc/call_server.hpp"
+#include "frontends/net/protocol.hpp"
 
 #include <memory>
-#include <string>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -27,14 +28,10 @@ public:
     grpc_frontend(grpc_frontend const&) = delete;
     grpc_frontend& operator=(grpc_frontend const&) = delete;
 
-    // Before start.
-    void listen(std::string const& address, std::uint16_t port) { server_.listen(address, port); }
-    void listen(std::string const& address, std::uint16_t port, call_server_tls const& tls)
-    {
-        server_.listen(address, port, tls);
-    }
     // See call_server::start.
-    [[nodiscard]] std::vector<std::uint16_t> start() { return server_.start(); }
+    void start(std::optional<call_server_tls> const& tls) { server_.start(tls); }
+    // For an accepted connection, whose socket is borrowed. Null: it cannot be served. `secure`: the peer speaks TLS.
+    [[nodiscard]] std::unique_ptr<net::protocol> make_protocol(net::wire& wire, bool secure);
     // While the shards run.
     void stop(std::chrono::milliseconds patience) { server_.stop(patience); }
 

@@ -18,7 +18,6 @@ struct grpc_options
     std::chrono::milliseconds keep_alive{60'000};
     std::chrono::milliseconds slow_patience{30'000};  // a slow stream that takes nothing for so long is cut off
     bool retain_available = true;
-    bool loopback_known = true;  // false: a proxy may stand between, so that no peer counts as being on this machine
 };
 
 }  // namespace fulmar::grpc

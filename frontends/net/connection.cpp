@@ -5,6 +5,7 @@
 #include "frontends/net/frontend.hpp"
 #include "frontends/net/tls.hpp"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -52,20 +53,20 @@ peer const& connection::remote() const noexcept
     out.port = claimed ? facts_->claimed->port : port_;
     out.loopback = on_this_machine_;
     out.certificate_subject = facts_ == nullptr ? std::string{} : facts_->certificate_subject;
-    out.over = tls_ == nullptr ? broker::transport::tcp : broker::transport::tls;
+    out.over = secure_ ? broker::transport::tls : broker::transport::tcp;
     return out;
 }
 
 bool connection::introduce(client_visitor& visitor)
 {
     client_description what;
-    if (stage_ != stage::open || !protocol_->describe(what)) {
+    if ((stage_ != stage::open && stage_ != stage::lent) || !protocol_->describe(what)) {
         return true;
     }
     auto const& who = remote();
     what.peer_address = who.address;
     what.peer_port = who.port;
-    what.tls = tls_ != nullptr;
+    what.tls = secure_;
     what.since_ms = std::uint64_t{since_s_} * 1000;
     what.backlog_bytes = backlog_bytes();
     std::uint64_t number = 0;  // the kernel's: no other socket gets it again
@@ -76,7 +77,7 @@ bool connection::introduce(client_visitor& visitor)
 
 std::size_t connection::transport_index() const noexcept
 {
-    return static_cast<std::size_t>(tls_ == nullptr ? broker::transport::tcp : broker::transport::tls);
+    return static_cast<std::size_t>(secure_ ? broker::transport::tls : broker::transport::tcp);
 }
 
 // --- wire ---------------------------------------------------------------------------------------
@@ -130,6 +131,7 @@ void connection::close(std::uint16_t /*websocket_code*/, std::string_view /*webs
 void connection::abort()
 {
     if (stage_ != stage::gone) {
+        end_for_borrower();
         linger const none{.l_onoff = 1, .l_linger = 0};
         ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &none, sizeof none);
         finish(false);
@@ -138,7 +140,7 @@ void connection::abort()
 
 void connection::set_deadline(std::chrono::milliseconds after)
 {
-    if (stage_ != stage::open) {
+    if (stage_ != stage::open && stage_ != stage::lent) {
         return;
     }
     if (after == 0ms) {
@@ -170,6 +172,21 @@ void connection::replace_protocol(std::unique_ptr<protocol> next)
     schedule();  // bytes that the old one left, when this was not called from on_bytes
 }
 
+int connection::lend_socket()
+{
+    FULMAR_ASSERT(stage_ == stage::open && tls_ == nullptr);
+    auto const lent = ::fcntl(fd_, F_DUPFD_CLOEXEC, 0);
+    if (lent < 0) {
+        return -1;
+    }
+    if (owner_.events().modify(fd_, poller::end_events, *this)) {
+        ::close(lent);
+        return -1;
+    }
+    stage_ = stage::lent;
+    return lent;
+}
+
 // --- events -------------------------------------------------------------------------------------
 
 void connection::on_events(std::uint32_t events)
@@ -184,6 +201,12 @@ void connection::on_events(std::uint32_t events)
     if (stage_ < stage::open) {
         return advance_opening();
     }
+    if (stage_ == stage::lent) {
+        if (peer_ended_) {
+            finish((events & EPOLLERR) == 0);
+        }
+        return;
+    }
     if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) != 0 && outbox_ != nullptr && outbox_->blocked()) {
         outbox_->writable();
         flush_this_turn();
@@ -197,7 +220,7 @@ void connection::on_events(std::uint32_t events)
 
 void connection::on_timer()
 {
-    if (stage_ != stage::open) {
+    if (stage_ != stage::open && stage_ != stage::lent) {
         return stage_ < stage::open ? refuse("no PROXY header or TLS handshake in time") : finish(clean_);
     }
     if (held_) {
@@ -299,7 +322,8 @@ void connection::begin_closing(bool clean)
     if (stage_ >= stage::closing) {
         return;
     }
-    if (stage_ < stage::open) {
+    if (stage_ < stage::open || stage_ == stage::lent) {
+        end_for_borrower();
         return finish(clean);
     }
     stage_ = stage::closing;
@@ -307,6 +331,14 @@ void connection::begin_closing(bool clean)
     owner_.deadlines().arm(*this, owner_.options().linger);
     retire();
     flush_this_turn();
+}
+
+// The socket lives on in the borrower's descriptor, which sees the end of the stream.
+void connection::end_for_borrower() noexcept
+{
+    if (stage_ == stage::lent) {
+        ::shutdown(fd_, SHUT_RDWR);
+    }
 }
 
 // Everything is sent. The peer gets it for certain only if the socket stays until the peer has ended, too: closing with
@@ -331,6 +363,9 @@ void connection::finish(bool clean)
     }
     if (stage_ >= stage::open) {
         owner_.home().metrics().connections[transport_index()].subtract();
+    }
+    if (stage_ == stage::lent) {
+        owner_.events().remove(fd_);  // closing does not: the borrower's descriptor keeps the socket open
     }
     stage_ = stage::gone;
     clean_ = clean;

@@ -51,6 +51,7 @@ public:
     void pause_reading() override;
     void resume_reading() override;
     void replace_protocol(std::unique_ptr<protocol> next) override;
+    [[nodiscard]] int lend_socket() override;
     // Valid until another connection of the shard is asked: written down on demand, because idle connections are many.
     [[nodiscard]] peer const& remote() const noexcept override;
     [[nodiscard]] broker::shard& home() noexcept override;
@@ -65,6 +66,7 @@ private:
         proxy_header,
         tls_handshake,
         open,
+        lent,       // somebody else reads and writes the socket; its end is ours
         closing,    // nothing is read any more; the outbox drains
         lingering,  // our side has ended; waiting for the peer's end
         gone,       // the socket is closed
@@ -108,6 +110,7 @@ private:
     void release_outbox() noexcept;
     void note_drained();
     void begin_closing(bool clean);
+    void end_for_borrower() noexcept;
     void end_writing();
     void finish(bool clean);
     void retire();
@@ -129,6 +132,7 @@ private:
     bool flushing_ : 1 = false;         // queued for the end of the turn
     bool scheduled_ : 1 = false;        // queued for the next turn
     bool retiring_ : 1 = false;         // queued to be dismissed
+    bool secure_ : 1 = false;           // TLS, ours or the borrower's; known once it is open
     std::uint32_t since_s_;             // wall clock
     int fd_;
     std::uint32_t place_ = 0;  // in shard_frontend::connections_

@@ -110,6 +110,7 @@ void connection::refuse(std::string_view why)
 void connection::open()
 {
     stage_ = stage::open;
+    secure_ = tls_ != nullptr || opening_->what->tls_by_borrower;
     auto& metrics = owner_.home().metrics();
     metrics.connections[transport_index()].add();
     metrics.connections_total[transport_index()].add();

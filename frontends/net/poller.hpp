@@ -37,6 +37,7 @@ class poller
 {
 public:
     static constexpr std::uint32_t stream_events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+    static constexpr std::uint32_t end_events = EPOLLRDHUP | EPOLLET;  // nothing but the end of a stream
     static constexpr std::uint32_t accept_events = EPOLLIN;
     static constexpr int batch_events = 512;
     static constexpr int batches_max = 1;

@@ -40,7 +40,7 @@ class protocol;
 // A client as administrators see it. What its protocol does not know stays as it is.
 struct client_description
 {
-    std::string_view protocol;  // "mqtt", "pusher", "sse"
+    std::string_view protocol;  // "mqtt", "pusher", "sse", "grpc"
     std::string_view transport = "tcp";
     broker::app_id app = broker::default_app;
     std::string user;
@@ -109,6 +109,12 @@ public:
 
     // Hands the connection to another protocol (HTTP upgrade). The caller is destroyed when it returns to the connection.
     virtual void replace_protocol(std::unique_ptr<protocol> next) = 0;
+
+    // A second descriptor of the socket, for somebody else who reads and writes it from now on (and closes the descriptor);
+    // -1: there is none left. The connection goes on as its account: it keeps its place in the quota and in lists, takes
+    // deadlines, and has ended when either side has ended the stream. close and abort end the stream for the borrower, too.
+    // For connections without TLS of ours, before anything is read: in service::make_protocol.
+    [[nodiscard]] virtual int lend_socket() { return -1; }
 
     [[nodiscard]] virtual peer const& remote() const noexcept = 0;
     [[nodiscard]] virtual broker::shard& home() noexcept = 0;

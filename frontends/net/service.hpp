@@ -23,6 +23,7 @@ struct service
 {
     protocol_factory make_protocol;
     std::shared_ptr<tls_context> tls;  // null: plain TCP
+    bool tls_by_borrower = false;      // who borrows the socket (wire::lend_socket) speaks TLS on it
     // From these addresses, and only from them, a PROXY header is expected, and connections without one are closed.
     std::shared_ptr<trusted_networks const> proxies;
     std::shared_ptr<connection_quota> quota;            // null: no limit

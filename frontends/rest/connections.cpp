@@ -41,8 +41,8 @@ void append_row(std::string& out, listed_client const& row)
     wanted.app = call.who.app;
     wanted.protocol = call.parameter("protocol");
     if (!wanted.protocol.empty() && wanted.protocol != "mqtt" && wanted.protocol != "pusher" &&
-        wanted.protocol != "sse") {
-        call.fail(400, "protocol is none of mqtt, pusher and sse");
+        wanted.protocol != "sse" && wanted.protocol != "grpc") {
+        call.fail(400, "protocol is none of mqtt, pusher, sse and grpc");
         return std::nullopt;
     }
     if (auto const* const user = call.query.find("user"); user != nullptr)

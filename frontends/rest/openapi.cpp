@@ -29,10 +29,10 @@ constexpr std::string_view session_filters =
     "prefix:string:only client ids that begin so|user:string:only of this user|connected:boolean:only those that are, or "
     "are not|after:string:only what follows this client id, for the next page|limit:integer:at most so many, 1 to 1000";
 constexpr std::string_view conditions =
-    "protocol:string:mqtt, pusher or sse|user:string:of this user; empty: anonymous|peer:string:from this address or network|"
+    "protocol:string:mqtt, pusher, sse or grpc|user:string:of this user; empty: anonymous|peer:string:from this address or network|"
     "client_id:string:this client or socket id|prefix:string:client or socket ids that begin so";
 constexpr std::string_view connection_filters =
-    "protocol:string:mqtt, pusher or sse|user:string:of this user; empty: anonymous|peer:string:from this address or network|"
+    "protocol:string:mqtt, pusher, sse or grpc|user:string:of this user; empty: anonymous|peer:string:from this address or network|"
     "client_id:string:this client or socket id|prefix:string:client or socket ids that begin so|"
     "after:string:only what follows this id, for the next page|limit:integer:at most so many, 1 to 1000";
 
@@ -74,7 +74,7 @@ constexpr std::array<operation, 17> all{{
     {"DELETE", "/v1/sessions/{client_id*}", "deleteSession", administrators, delete_session, false,
      "End the connection of a client and forget its session", "", "", "202 404"},
     {"GET", "/v1/connections", "listConnections", administrators, list_connections, false,
-     "Clients that are connected, over MQTT, Pusher and SSE", connection_filters, "", ""},
+     "Clients that are connected, over MQTT, Pusher, SSE and gRPC", connection_filters, "", ""},
     {"DELETE", "/v1/connections", "deleteConnections", administrators, delete_connections, false,
      "End the connections that fit, at least one condition; sessions stay", conditions, "", ""},
     {"GET", "/v1/connections/{id}", "getConnection", administrators, get_connection, false, "One client", "", "",

@@ -98,8 +98,8 @@ struct bench : test::http_bench
         opening->method = which < all.size() ? std::string{all[which].path} : "/fulmar.v1.Broker/Other";
         opening->authority = "localhost";
         opening->authorization = "Basic a2V5OnNlY3JldA==";  // key:secret
-        opening->peer_address = "127.0.0.1";
-        opening->loopback = true;
+        opening->from.peer_address = "127.0.0.1";
+        opening->from.loopback = true;
         server.calls.emplace(++last, fake_server::state{});
         tell(last, grpc::call_event::kind::opened, {}, std::move(opening));
     }

@@ -50,6 +50,59 @@ def token(**claims):
     return "Bearer " + text + "." + url64(hmac.new(SECRET.encode(), text.encode(), hashlib.sha256).digest())
 
 
+class Proxy:
+    """Passes connections on to a port, each with a PROXY header before it."""
+
+    def __init__(self, port, header):
+        self.target, self.header = ("127.0.0.1", port), header
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listening.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.listening.shutdown(socket.SHUT_RDWR)
+        self.listening.close()
+
+    def accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                near = self.listening.accept()[0]
+                far = socket.create_connection(self.target, SECONDS)
+                far.sendall(self.header)
+                for pair in ((near, far), (far, near)):
+                    threading.Thread(target=self.pass_on, args=pair, daemon=True).start()
+
+    @staticmethod
+    def pass_on(source, sink):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+        for each in (source, sink):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+
+def connections(port, method="GET", path=""):
+    """What REST says of gRPC's connections, or does to one of them."""
+    request = urllib.request.Request("http://127.0.0.1:%d/v1/connections%s?protocol=grpc" % (port, path), method=method,
+                                     headers={"Authorization": example.basic("key:secret")})
+    with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+        text = answer.read()
+    return json.loads(text)["connections"] if method == "GET" else None
+
+
+def certify(folder):
+    """A new key and its certificate for localhost: where they are."""
+    cert, key = pathlib.Path(folder, "cert.pem"), pathlib.Path(folder, "key.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                    "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+                    "-keyout", key, "-out", cert], check=True, capture_output=True)
+    return cert, key
+
+
 def publication(topic, payload=b"x", **rest):
     return v1.PublishRequest(publication=v1.Publication(topic=topic, payload=payload, **rest))
 
@@ -234,7 +287,7 @@ class GrpcTest(unittest.TestCase):
                 publications = [v1.Publication(topic="other"), v1.Publication(topic="news/1")]
                 answers = list(client.PublishStream(iter([v1.PublishStreamRequest(publications=publications)])))
                 self.assertEqual([(f.number, f.code) for a in answers for f in a.failures], [(1, Code.PERMISSION_DENIED.value[0])])
-            with calls(token(sub="u", subscribe=["news/1"], exp=int(time.time()) + 2)) as client:
+            with calls(token(sub="u", subscribe=["news/1"], exp=int(time.time()) + 5)) as client:
                 stream, _ = self.start_listening(client, "news/1")
                 error = self.fails(Code.UNAUTHENTICATED, lambda: stream, "expired")
                 self.assertIn("fulmar-resume", dict(error.trailing_metadata()))
@@ -256,14 +309,7 @@ class GrpcTest(unittest.TestCase):
     def test_tls_with_the_configured_certificate(self):
         directory = tempfile.TemporaryDirectory()
         self.addCleanup(directory.cleanup)
-        cert, key = pathlib.Path(directory.name, "cert.pem"), pathlib.Path(directory.name, "key.pem")
-
-        def certify():
-            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                            "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
-                            "-keyout", key, "-out", cert], check=True, capture_output=True)
-
-        certify()
+        cert, key = certify(directory.name)
         settings = {"listeners.grpcs.enabled": "true", "listeners.grpcs.port": "0", "tls.cert": cert, "tls.key": key}
         with self.running(settings=settings) as process:
             address = "localhost:%d" % process.ports["grpcs"]
@@ -276,7 +322,7 @@ class GrpcTest(unittest.TestCase):
             self.assertEqual(self.run_example(process, "once", "news/1", "x", cert, port="grpcs", stdout=subprocess.DEVNULL), 0)
             with grpc.insecure_channel(address) as channel:
                 self.fails(Code.UNAVAILABLE, lambda: example.Client(channel).Publish(publication("a"), timeout=SECONDS))
-            certify()  # another key: whoever trusts only the new certificate is served once the broker has read it
+            certify(directory.name)  # another key: whoever trusts only the new certificate is served once the broker has read it
 
             def renewed():
                 try:
@@ -285,6 +331,64 @@ class GrpcTest(unittest.TestCase):
                     return None
 
             broker_process.wait_until(renewed, SECONDS, "the new certificate is used")
+
+    # --- connections ----------------------------------------------------------------------------
+
+    def test_connections_are_listed_and_ended(self):
+        with self.running() as process, self.client(process) as client:
+            stream, _ = self.start_listening(client, "news/1")
+            one, = connections(process.http)
+            self.assertEqual({k: one[k] for k in ("protocol", "transport", "tls", "peer", "user")},
+                             {"protocol": "grpc", "transport": "http2", "tls": False, "peer": "127.0.0.1", "user": "app:key"})
+            connections(process.http, "DELETE", "/" + one["id"])
+            error = self.fails(Code.UNAVAILABLE, lambda: stream, "administrator")
+            self.assertIn("fulmar-resume", dict(error.trailing_metadata()))
+            broker_process.wait_until(lambda: not connections(process.http), SECONDS, "the connection is gone")
+
+            def comes_back():
+                with contextlib.suppress(grpc.RpcError):  # it has not seen the end yet
+                    client.Publish(publication("news/1"), timeout=SECONDS)
+                return connections(process.http)
+
+            again, = broker_process.wait_until(comes_back, SECONDS, "the client is connected again")
+            self.assertNotEqual(again["id"], one["id"])
+
+    def test_connections_count_against_the_limit(self):
+        own = {"grpc.use_local_subchannel_pool": 1}  # or two channels of this process would share a connection
+        with self.running(settings={"limits.connections_max": "1"}) as process:
+            with self.client(process, **own) as first:
+                first.Publish(publication("a"))
+                with self.client(process, **own) as second:
+                    self.fails(Code.UNAVAILABLE, lambda: second.Publish(publication("a"), timeout=SECONDS))
+
+            def served():
+                with self.client(process, **own) as later:
+                    try:
+                        return later.Publish(publication("a"), timeout=SECONDS)
+                    except grpc.RpcError:
+                        return None
+
+            broker_process.wait_until(served, SECONDS, "the place is free again")
+
+    def test_a_trusted_proxy_says_whose_connection_it_passes_on(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        cert, key = certify(directory.name)
+        header = b"PROXY TCP4 192.0.2.7 192.0.2.1 1234 50051\r\n"
+        settings = {"proxy_protocol.trusted": "127.0.0.0/8", "listeners.grpcs.enabled": "true", "listeners.grpcs.port": "0",
+                    "tls.cert": cert, "tls.key": key}
+        with self.running(settings=settings) as process, Proxy(process.ports["grpc"], header) as plain, \
+                Proxy(process.ports["grpcs"], header) as secure, Proxy(process.http, b"PROXY UNKNOWN\r\n") as http:
+            with self.client(process) as direct:
+                self.fails(Code.UNAVAILABLE, lambda: direct.Publish(publication("a"), timeout=SECONDS))
+            with grpc.insecure_channel("127.0.0.1:%d" % plain.port) as one, \
+                    grpc.secure_channel("localhost:%d" % secure.port, grpc.ssl_channel_credentials(cert.read_bytes())) as other:
+                for channel in (one, other):
+                    example.Client(channel, example.basic("key:secret")).Publish(publication("a"), timeout=SECONDS)
+                    # Nobody behind a proxy is on this machine.
+                    self.fails(Code.UNAUTHENTICATED, lambda: example.Client(channel).Publish(publication("a"), timeout=SECONDS))
+                self.assertEqual(sorted((c["peer"], c["port"], c["tls"]) for c in connections(http.port)),
+                                 [("192.0.2.7", 1234, False), ("192.0.2.7", 1234, True)])
 
     # --- resume ---------------------------------------------------------------------------------
 
