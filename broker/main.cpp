@@ -384,6 +384,7 @@ int run(int argc, char** argv)
     app.footer(help_footer);
     app.require_subcommand(1);
     app.set_help_all_flag("--help-all", "Help for every command");
+    app.set_version_flag("--version", "fulmar " FULMAR_VERSION, "Print the version");
     command_line line;
     add_serve_command(app, line);
     add_config_commands(app, line);
