@@ -11,6 +11,10 @@ class Case:
         self.figure, self.unit, self.smaller_is_better = figure, unit, smaller_is_better
         self.durable = durable  # brokers run with their durable settings
 
+    def asks_for(self, option, *values):
+        """Is one of these values given for this option of the generator?"""
+        return any(pair in ((option, v) for v in values) for pair in zip(self.arguments, self.arguments[1:]))
+
     def run(self):
         """What must be run for it: two cases may want different figures of the same runs."""
         return (self.kind, tuple(self.arguments), self.durable)
@@ -24,6 +28,7 @@ LATENCY_100 = ["latency", "-S", "100", "--rate", "500"]
 LATENCY_1000 = ["latency", "-S", "1000", "--rate", "50"]
 OFFLINE = ["offline", "-S", "1000", "--messages", "1000"]
 IDLE = ["idle", "-N", "10000", "--duration", "1"]
+PUBLISH = ["fanin", "-P", "8", "-S", "0"]
 
 
 def idle(kind, *more):
@@ -49,6 +54,7 @@ CASES = {
     "fanout-sse-1000-1024": fanout("sse", 1000, 1024),
     "fanout-web-100-64": fanout("web", 100, 64),
     "fanout-web-1000-1024": fanout("web", 1000, 1024),
+    "fanout-grpc-100-64": fanout("grpc", 100, 64),
     "fixed-50k-100": Case("fixed rate", "mqtt", LATENCY_100),
     "fixed-50k-1000": Case("fixed rate", "mqtt", LATENCY_1000),
     "fixed-50k-100-p99": Case("latency", "mqtt", LATENCY_100, "delivery_p99_us"),
@@ -63,7 +69,11 @@ CASES = {
     "pairs-ws-qos0": Case("pairs", "mqtt-ws", ["pairs", "--qos", "0"]),
     "fanin-qos0": Case("fan-in", "mqtt", ["fanin", "--qos", "0"]),
     "fanin-qos1": Case("fan-in", "mqtt", ["fanin", "--qos", "1"]),
-    "publish-http": rate("publishing", "http", ["fanin", "-P", "8", "-S", "0"]),
+    "publish-http": rate("publishing", "http", PUBLISH),
+    "publish-web": rate("publishing", "web", [*PUBLISH, "--qos", "1"]),
+    "publish-grpc": rate("publishing", "grpc", PUBLISH),
+    "publish-web-10k-p99": Case("latency", "web", ["latency", "-P", "8", "-S", "1", "--rate", "10000", "--qos", "1"],
+                                "acknowledgement_p99_us"),
     "durable": rate("durable", "mqtt", ["durable"], durable=True),
     "offline-enqueue": rate("durable", "mqtt", OFFLINE, durable=True),
     "offline-replay": Case("replay", "mqtt", OFFLINE, "broker_cpu_per_replayed_us", durable=True),
@@ -71,6 +81,7 @@ CASES = {
     "idle-ws": idle("mqtt-ws"),
     "idle-sse": idle("sse"),
     "idle-web": idle("web"),
+    "idle-grpc": Case("idle", "grpc", ["idle", "-N", "2000", "--duration", "1"], "anonymous_per_connection_bytes", "B"),
     "idle-durable": idle("mqtt", "--durable-sessions"),
     "storm": Case("storm", "mqtt", ["storm", "-N", "10000", "--rounds", "1"], "all_ready_s", "s"),
     "churn": Case("churn", "mqtt", ["churn"], "broker_cpu_per_cycle_us"),

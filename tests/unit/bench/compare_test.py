@@ -32,13 +32,13 @@ class Rows(unittest.TestCase):
         self.assertEqual(row(a=[{FIGURE: 2}]).ratio("a", "b"), "")
 
     def test_a_fault_in_one_round_marks_the_broker(self):
-        one = row(a=[{FIGURE: 1}, {FIGURE: 1, "failed": "lost"}], b=[None, {FIGURE: 1}], c=[{FIGURE: 1}])
+        one = row(a=[{FIGURE: 1}, {FIGURE: 1, "failed": "lost"}], b=[{"failed": "cannot connect"}, {FIGURE: 1}], c=[{FIGURE: 1}])
         self.assertIn("FAILED", one.cell("a"))
         self.assertIn("FAILED", one.cell("b"))
         self.assertNotIn("FAILED", one.cell("c"))
 
     def test_a_broker_that_was_never_measured_has_no_figure(self):
-        one = row(a=[None])
+        one = row(a=[{"failed": "cannot connect"}])
         self.assertEqual(one.cell("a"), "- FAILED")
         self.assertEqual(one.ratio("a", "a"), "")
 
@@ -46,7 +46,7 @@ class Rows(unittest.TestCase):
 class Page(unittest.TestCase):
     def test_has_the_table_the_failures_and_a_plot_per_group(self):
         rows = [row(a=[{FIGURE: 1}], b=[{FIGURE: 4, "failed": "5 are <missing>"}]),
-                result.Row("d", cases.CASES["durable"], {"a": [{"acknowledged_per_s": 5}], "b": [None]})]
+                result.Row("d", cases.CASES["durable"], {"a": [{"acknowledged_per_s": 5}], "b": [{"failed": "cannot connect"}]})]
         with tempfile.TemporaryDirectory(prefix="fulmar-test-") as folder:
             result.write_page(folder, rows, ["a", "b"], [("when", "now")])
             self.assertEqual(sorted(os.listdir(folder)), ["comparison-durable-per-s.svg", "comparison-fan-out-us.svg",
@@ -63,11 +63,17 @@ class Page(unittest.TestCase):
 
     def test_a_group_that_nobody_could_run_has_no_plot(self):
         with tempfile.TemporaryDirectory(prefix="fulmar-test-") as folder:
-            result.write_page(folder, [row(a=[None])], ["a"], [])
+            result.write_page(folder, [row(a=[{"failed": "cannot connect"}])], ["a"], [])
             self.assertEqual(os.listdir(folder), ["comparison.md"])
 
 
 class Choice(unittest.TestCase):
+    def test_a_broker_with_fewer_idle_connections_gets_them_in_that_case_alone(self):
+        rabbit = peers.Rabbit.__new__(peers.Rabbit)
+        self.assertEqual(rabbit.adapted(["idle", "-N", "10000", "--duration", "1"]), ["idle", "-N", "1000", "--duration", "1"])
+        self.assertEqual(rabbit.adapted(["storm", "-N", "10000"]), ["storm", "-N", "10000"])
+        self.assertEqual(peers.Mosquitto.__new__(peers.Mosquitto).adapted(["idle", "-N", "10000"]), ["idle", "-N", "10000"])
+
     def test_cases_are_chosen_by_name_or_beginning(self):
         self.assertEqual(set(cases.chosen("pairs-qos*")), {"pairs-qos0", "pairs-qos1", "pairs-qos2"})
         self.assertEqual(set(cases.chosen("idle,storm")), {"idle", "storm"})
@@ -81,8 +87,12 @@ class Choice(unittest.TestCase):
         self.assertFalse(peers.speaks("mosquitto", every["fanout-web-100-64"]))
         self.assertTrue(peers.speaks("socket.io", every["fanout-web-100-64"]))
         self.assertFalse(peers.speaks("aedes", every["durable"]))
-        self.assertFalse(peers.speaks("floor", every["pairs-qos0"]))
+        self.assertTrue(peers.speaks("floor", every["pairs-qos0"]))
+        self.assertFalse(peers.speaks("floor", every["pairs-qos1"]))
+        self.assertFalse(peers.speaks("floor", every["churn"]))
         self.assertTrue(all(peers.speaks("fulmar", case) for case in every.values()))
+        self.assertTrue(peers.speaks("fulmar-os", every["durable"]))
+        self.assertFalse(peers.speaks("fulmar-os", every["idle"]))
 
     def test_every_broker_says_what_its_settings_are(self):
         for name, kind in peers.BROKERS.items():
