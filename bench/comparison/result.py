@@ -4,7 +4,7 @@ import math
 import os
 import statistics
 
-COLOURS = ("#1668b8", "#c4501b", "#2c8a4b", "#8b3fa8", "#9a7500", "#b3274f", "#4a5a6a", "#0d8a8a")
+COLOURS = ("#1668b8", "#c4501b", "#2c8a4b", "#8b3fa8", "#9a7500", "#b3274f", "#4a5a6a", "#0d8a8a", "#9aa7b4")
 
 
 def shown(value):
