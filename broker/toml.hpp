@@ -4,6 +4,8 @@
 // headers: it undefines NDEBUG.
 #pragma once
 
+#include <cstdint>  // which the parts included first do without
+
 // toml++ asserts (or, with NDEBUG, assumes) about some malformed keys what it goes on to report as an error by itself.
 #undef NDEBUG
 #define TOML_ASSERT(expression) static_assert(true)

@@ -1,7 +1,6 @@
 #include "frontends/grpc/call_server.hpp"
 
 #include "broker/log.hpp"
-#include "frontends/net/socket_address.hpp"
 
 #include <grpc/support/log.h>
 #include <grpc/support/time.h>
@@ -13,12 +12,10 @@
 #include <grpcpp/security/tls_credentials_options.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
-#include <charconv>
 #include <limits>
 #include <mutex>
 #include <optional>
@@ -63,43 +60,6 @@ struct rpc
     bool over = false;     // done has come
     std::optional<call_order> last;
 };
-
-// gRPC tells of a connection nothing but the peer of its socket: by that it is found again. (Two sockets that differ in our
-// own address alone would be one; a peer would have to choose its ports for that, and would confuse its own two.)
-std::string peer_name(net::socket_address const& peer, bool secure)
-{
-    return peer.ip.text() + ' ' + std::to_string(peer.port) + (secure ? " tls" : "");
-}
-
-// "ipv4:127.0.0.1:50000", "ipv6:%5B::1%5D:50000"
-std::optional<net::socket_address> read_peer(std::string_view text)
-{
-    net::socket_address out;
-    auto const colon = text.rfind(':');
-    if (colon == std::string_view::npos)
-        return std::nullopt;
-    std::from_chars(text.data() + colon + 1, text.data() + text.size(), out.port);
-    text = text.substr(0, colon);
-    for (std::string_view const family : {"ipv4:", "ipv6:", "%5B", "["})
-        if (text.starts_with(family))
-            text.remove_prefix(family.size());
-    text = text.substr(0, text.find('%'));  // "%5D", or a zone
-    text = text.substr(0, text.find(']'));
-    auto const ip = net::parse_ip(text);
-    if (!ip)
-        return std::nullopt;
-    out.ip = *ip;
-    return out;
-}
-
-std::optional<net::socket_address> peer_of(int socket)
-{
-    sockaddr_storage native{};
-    socklen_t size = sizeof native;
-    if (::getpeername(socket, reinterpret_cast<sockaddr*>(&native), &size) != 0)
-        return std::nullopt;
-    return net::from_native(native);
-}
 
 std::unique_ptr<call_opening> opening_of(::grpc::GenericServerContext& context)
 {
@@ -207,11 +167,6 @@ struct call_server::impl
     void find_origin(call_opening& opening, std::string_view peer);
 
     using acceptor = std::unique_ptr<::grpc::experimental::ExternalConnectionAcceptor>;
-    struct known_connection
-    {
-        connection_id id = 0;
-        connection_origin from;
-    };
 
     call_server_options const options;
     delivery const deliver;
@@ -232,10 +187,8 @@ struct call_server::impl
     std::atomic<bool> stopping{false};
     bool shut = false;  // the queue takes no more operations; only the thread looks at it
 
-    std::mutex connections_mutex;  // shards against the thread, once per connection and call
-    std::unordered_map<std::string, known_connection> connections;  // by peer_name
-    std::unordered_map<connection_id, std::string> peer_names;
-    connection_id last_connection = 0;
+    known_connections connections;
+    std::mutex adopting_mutex;  // a stopped server closes no socket that it is given
     bool adopting = false;
 
     std::mutex inbox_mutex;  // shards against the thread, once per turn
@@ -438,47 +391,28 @@ void call_server::impl::forget_if_over(rpc& call)
 
 void call_server::impl::find_origin(call_opening& opening, std::string_view peer)
 {
-    auto const address = read_peer(peer);
-    if (!address)
-        return;
-    std::lock_guard const lock{connections_mutex};
-    auto const found = connections.find(peer_name(*address, opening.secure));
-    if (found == connections.end())
-        return;
-    opening.connection = found->second.id;
-    opening.from = found->second.from;
+    if (auto known = connections.find(peer, opening.secure)) {
+        opening.connection = known->id;
+        opening.from = std::move(known->from);
+    }
 }
 
 connection_id call_server::adopt(int socket, bool secure, connection_origin const& from)
 {
-    auto const peer = peer_of(socket);
-    std::lock_guard const lock{impl_->connections_mutex};
-    if (!impl_->adopting || !peer || (secure && !impl_->secure)) {
+    std::lock_guard const lock{impl_->adopting_mutex};
+    auto& acceptor = secure ? impl_->secure : impl_->plain;
+    auto const id = impl_->adopting && acceptor ? impl_->connections.add(socket, secure, from) : 0;
+    if (id == 0) {
         ::close(socket);
         return 0;
     }
-    auto const id = ++impl_->last_connection;
-    auto name = peer_name(*peer, secure);
-    impl_->connections.insert_or_assign(name, impl::known_connection{id, from});
-    impl_->peer_names.emplace(id, std::move(name));
     ::grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters given;
     given.fd = socket;
-    (secure ? impl_->secure : impl_->plain)->HandleNewConnection(&given);
+    acceptor->HandleNewConnection(&given);
     return id;
 }
 
-void call_server::forget(connection_id which)
-{
-    std::lock_guard const lock{impl_->connections_mutex};
-    auto const name = impl_->peer_names.find(which);
-    if (name == impl_->peer_names.end())
-        return;
-    // Another connection may have come from there since.
-    if (auto const found = impl_->connections.find(name->second);
-        found != impl_->connections.end() && found->second.id == which)
-        impl_->connections.erase(found);
-    impl_->peer_names.erase(name);
-}
+void call_server::forget(connection_id which) { impl_->connections.remove(which); }
 
 // --- from outside ----------------------------------------------------------------------------------
 
@@ -538,7 +472,7 @@ void call_server::stop(std::chrono::milliseconds patience)
         return;
     impl_->stopping.store(true, std::memory_order_relaxed);
     {
-        std::lock_guard const lock{impl_->connections_mutex};
+        std::lock_guard const lock{impl_->adopting_mutex};
         impl_->adopting = false;
     }
     impl_->server->Shutdown(std::chrono::system_clock::now() + patience);

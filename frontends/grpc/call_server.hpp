@@ -16,7 +16,7 @@
 // Cost:     per message read one operation of gRPC (about 2 µs) and one copy of its bytes.
 #pragma once
 
-#include "broker/ids.hpp"
+#include "frontends/grpc/known_connections.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -30,8 +30,6 @@ namespace fulmar::grpc {
 
 // Names a call from its opening to its end; never used again.
 using call_id = std::uint64_t;
-// The same for connections; 0: none.
-using connection_id = std::uint64_t;
 
 // Those of google.rpc.Code that the broker uses.
 enum class status_code : std::uint8_t {
@@ -44,15 +42,6 @@ enum class status_code : std::uint8_t {
     internal = 13,
     unavailable = 14,
     unauthenticated = 16,
-};
-
-// Where a connection comes from, as the shard knows that accepted it.
-struct connection_origin
-{
-    broker::shard_id shard = 0;  // serves all calls of the connection, so that what it publishes keeps its order
-    std::string peer_address;    // what a trusted PROXY header says, else the socket's
-    std::uint16_t peer_port = 0;
-    bool loopback = false;
 };
 
 struct call_opening
