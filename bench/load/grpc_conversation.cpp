@@ -60,7 +60,7 @@ void grpc_conversation::on_frame(client& c, h2_frame const& frame)
     switch (frame.type) {
     case h2_type::data: on_data(c, frame); break;
     case h2_type::settings: on_settings(c, frame); break;
-    case h2_type::headers: break;
+    case h2_type::headers: c.grpc->answered = c.grpc->answered || (frame.flags & h2_end_stream) == 0; break;
     case h2_type::rst_stream:
         return all_.drop(c, "the broker reset the call: error " + std::to_string(h2_number(frame.payload)));
     case h2_type::goaway:
@@ -77,7 +77,7 @@ void grpc_conversation::on_frame(client& c, h2_frame const& frame)
     }
     auto const may_end = frame.type == h2_type::data || frame.type == h2_type::headers;
     if (c.open() && may_end && (frame.flags & h2_end_stream) != 0)
-        all_.drop(c, c.ready() ? "the broker ended the call" : "the broker refused the call");
+        all_.drop(c, c.grpc->answered ? "the broker ended the call" : "the broker refused the call");
 }
 
 // The first of them shows that this is HTTP/2.

@@ -19,6 +19,7 @@ struct grpc_progress
     std::int64_t stream_window = h2_initial_window;
     std::int64_t connection_window = h2_initial_window;
     std::uint32_t received = 0;  // since credit was given
+    bool answered = false;       // the call has begun to be answered: its end is no refusal any more
 };
 
 class grpc_conversation final : public conversation

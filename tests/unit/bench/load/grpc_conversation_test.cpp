@@ -144,6 +144,23 @@ TEST_F(grpc_conversation_test, the_end_of_the_call_is_the_end_of_the_client)
     EXPECT_EQ(c.failure(), "the broker refused the call");
 }
 
+TEST_F(grpc_conversation_test, a_publisher_that_was_connected_before_its_call_was_refused_is_told_so)
+{
+    auto& c = publisher();
+    peer.says(frame(h2_type::headers, h2_end_headers | h2_end_stream, 1, "\x88"));
+    EXPECT_FALSE(c.open());
+    EXPECT_EQ(c.failure(), "the broker refused the call");
+}
+
+TEST_F(grpc_conversation_test, the_end_of_a_call_that_was_answered_is_no_refusal)
+{
+    auto& c = publisher();
+    peer.says(frame(h2_type::headers, h2_end_headers, 1, "\x88") +
+              frame(h2_type::headers, h2_end_headers | h2_end_stream, 1, "\x88"));
+    EXPECT_FALSE(c.open());
+    EXPECT_EQ(c.failure(), "the broker ended the call");
+}
+
 TEST_F(grpc_conversation_test, what_is_no_http2_ends_the_client)
 {
     auto& c = begin("a/#");
