@@ -4,7 +4,6 @@ The program is $FULMAR_BIN, else $FULMAR_DEFAULT_BIN (set by CTest). $FULMAR_TES
 FULMAR_TEST_GRPC=off leaves gRPC out: ThreadSanitizer cannot see what that library synchronises.
 """
 
-import ctypes
 import itertools
 import json
 import os
@@ -19,8 +18,6 @@ import urllib.error
 import urllib.request
 
 START_SECONDS = 60.0  # far above what is needed: sanitizer builds on a busy machine
-PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None)
 
 
 def program():
@@ -69,8 +66,10 @@ def free_port():
     raise RuntimeError("no free port below %d" % first_ephemeral)
 
 
-def _die_with_parent():
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+def dying_with_parent(*command):
+    """A command that is killed when this process ends. Not with a function that runs between fork and exec: there the
+    garbage collector may meet objects of gRPC, whose threads are not in the copy."""
+    return ["setpriv", "--pdeathsig", "KILL", "--", *command]
 
 
 class Broker:
@@ -129,8 +128,8 @@ class Broker:
         with open(self.log_path, "ab") as log:
             log.write(b"--- start %d\n" % self.starts)
             log.flush()
-            self.process = subprocess.Popen(self.command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-                                            env=self._environment(), preexec_fn=_die_with_parent)
+            self.process = subprocess.Popen(dying_with_parent(*self.command()), stdout=log, stderr=log,
+                                            stdin=subprocess.DEVNULL, env=self._environment())
 
     def _read_ports(self):
         try:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 
-from broker import _die_with_parent, wait_until
+from broker import dying_with_parent, wait_until
 
 
 def program():
@@ -25,8 +25,7 @@ class LedgerRun:
         for key, value in options.items():
             flag = "--" + key.replace("_", "-")
             command += [flag] if value is True else [flag, str(value)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                        preexec_fn=_die_with_parent)
+        self.process = subprocess.Popen(dying_with_parent(*command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._latest = {"phase": "subscribing", "acknowledged": 0, "deliveries": 0}
         self._final = None
         self._reader = threading.Thread(target=self._read, daemon=True)

@@ -10,15 +10,15 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "crash"))
 
-from broker import Broker, _die_with_parent, wait_until  # noqa: E402
+from broker import Broker, dying_with_parent, wait_until  # noqa: E402
 
 
 class Watching:
     """A mosquitto_sub in the background, whose lines are kept."""
 
     def __init__(self, *args):
-        self.process = subprocess.Popen(["mosquitto_sub", *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                        preexec_fn=_die_with_parent)
+        self.process = subprocess.Popen(dying_with_parent("mosquitto_sub", *args), stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT)
         os.set_blocking(self.process.stdout.fileno(), False)
         self._text = b""
 
@@ -147,8 +147,8 @@ class Everyday(Case):
     def test_mosquitto_rr_gets_its_answer(self):
         broker = self.begin()
         watching = self.watch(broker, "-t", "ask")
-        asking = subprocess.Popen(["mosquitto_rr", "-p", str(broker.mqtt), "-V", "mqttv5", "-t", "ask", "-e", "answer", "-m", "?",
-                                   "-W", "30"], stdout=subprocess.PIPE, preexec_fn=_die_with_parent)
+        asking = subprocess.Popen(dying_with_parent("mosquitto_rr", "-p", str(broker.mqtt), "-V", "mqttv5", "-t", "ask", "-e",
+                                                     "answer", "-m", "?", "-W", "30"), stdout=subprocess.PIPE)
         self.addCleanup(asking.stdout.close)
         self.addCleanup(asking.wait)
         self.addCleanup(asking.kill)
