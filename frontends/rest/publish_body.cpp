@@ -228,15 +228,15 @@ publications read_batch(net::http_request const& request, std::size_t payload_by
             list.push_back(std::move(*one));
         }
     } else {
-        auto const body = parsed(request.body);
-        auto const* const object = body ? body->value.if_object() : nullptr;
-        auto const* const messages = object == nullptr ? nullptr : object->if_contains("messages");
+        auto body = parsed(request.body);
+        auto* const object = body ? body->value.if_object() : nullptr;
+        auto* const messages = object == nullptr ? nullptr : object->if_contains("messages");
         auto const raw = messages == nullptr ? std::vector<std::string_view>{} : raw_values(request.body);
         if (raw.size() != 1 || !messages->is_array())
             return refused(bad("the body is not {\"messages\": [ … ]}"));
         auto const texts = raw_values(raw.front());
         for (std::size_t i = 0; i < std::min(texts.size(), batch_messages_max + 1); ++i)
-            list.push_back({messages->get_array()[i], texts[i]});
+            list.push_back({std::move(messages->get_array()[i]), texts[i]});
     }
     if (list.empty() || list.size() > batch_messages_max)
         return refused({list.empty() ? 400U : 413U, "a batch has 1 to 1000 messages"});

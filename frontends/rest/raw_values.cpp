@@ -51,10 +51,10 @@ private:
 
     void skip_string() noexcept
     {
-        step();
-        while (at_ < text_.size() && text_[at_] != '"')
-            to(at_ + (text_[at_] == '\\' ? 2 : 1));
-        step();
+        auto at = at_ + 1;
+        while (at < text_.size() && text_[at] != '"')
+            at += text_[at] == '\\' ? 2 : 1;
+        to(at + 1);
     }
 
     std::string_view text_;
