@@ -58,7 +58,7 @@ inline std::pair<int, int> loopback_pair(sockaddr_storage& from)
     socklen_t size = sizeof address;
     int const no_delay = 1;
     ::setsockopt(listening, IPPROTO_TCP, TCP_NODELAY, &no_delay, sizeof no_delay);
-    ::bind(listening, reinterpret_cast<sockaddr*>(&address), sizeof address);
+    static_cast<void>(::bind(listening, reinterpret_cast<sockaddr*>(&address), sizeof address));  // 127.0.0.1, any port
     ::listen(listening, 1);
     ::getsockname(listening, reinterpret_cast<sockaddr*>(&address), &size);
     auto const client = connect_to(ntohs(address.sin_port));
