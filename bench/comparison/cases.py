@@ -27,12 +27,11 @@ def fanout(kind, subscribers, payload, *more):
 LATENCY_100 = ["latency", "-S", "100", "--rate", "500"]
 LATENCY_1000 = ["latency", "-S", "1000", "--rate", "50"]
 OFFLINE = ["offline", "-S", "1000", "--messages", "1000"]
-IDLE = ["idle", "-N", "10000", "--duration", "1"]
 PUBLISH = ["fanin", "-P", "8", "-S", "0"]
 
 
-def idle(kind, *more):
-    return Case("idle", kind, [*IDLE, *more], "anonymous_per_connection_bytes", "B")
+def idle(kind, *more, clients=10_000):
+    return Case("idle", kind, ["idle", "-N", str(clients), "--duration", "1", *more], "anonymous_per_connection_bytes", "B")
 
 
 def rate(group, kind, arguments, durable=False):
@@ -81,7 +80,7 @@ CASES = {
     "idle-ws": idle("mqtt-ws"),
     "idle-sse": idle("sse"),
     "idle-web": idle("web"),
-    "idle-grpc": Case("idle", "grpc", ["idle", "-N", "2000", "--duration", "1"], "anonymous_per_connection_bytes", "B"),
+    "idle-grpc": idle("grpc", clients=2_000),
     "idle-durable": idle("mqtt", "--durable-sessions"),
     "storm": Case("storm", "mqtt", ["storm", "-N", "10000", "--rounds", "1"], "all_ready_s", "s"),
     "churn": Case("churn", "mqtt", ["churn"], "broker_cpu_per_cycle_us"),

@@ -60,7 +60,7 @@ peer const& connection::remote() const noexcept
 bool connection::introduce(client_visitor& visitor)
 {
     client_description what;
-    if ((stage_ != stage::open && stage_ != stage::lent) || !protocol_->describe(what)) {
+    if (!in_use() || !protocol_->describe(what)) {
         return true;
     }
     auto const& who = remote();
@@ -140,7 +140,7 @@ void connection::abort()
 
 void connection::set_deadline(std::chrono::milliseconds after)
 {
-    if (stage_ != stage::open && stage_ != stage::lent) {
+    if (!in_use()) {
         return;
     }
     if (after == 0ms) {
@@ -220,7 +220,7 @@ void connection::on_events(std::uint32_t events)
 
 void connection::on_timer()
 {
-    if (stage_ != stage::open && stage_ != stage::lent) {
+    if (!in_use()) {
         return stage_ < stage::open ? refuse("no PROXY header or TLS handshake in time") : finish(clean_);
     }
     if (held_) {

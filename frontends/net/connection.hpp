@@ -115,6 +115,7 @@ private:
     void finish(bool clean);
     void retire();
     void schedule();
+    [[nodiscard]] bool in_use() const noexcept { return stage_ == stage::open || stage_ == stage::lent; }
     [[nodiscard]] std::size_t transport_index() const noexcept;  // into shard_metrics::connections
     [[nodiscard]] stream io() const noexcept { return stream{fd_, tls_.get()}; }
 

@@ -28,13 +28,11 @@ constexpr std::string_view paging =
 constexpr std::string_view session_filters =
     "prefix:string:only client ids that begin so|user:string:only of this user|connected:boolean:only those that are, or "
     "are not|after:string:only what follows this client id, for the next page|limit:integer:at most so many, 1 to 1000";
-constexpr std::string_view conditions =
-    "protocol:string:mqtt, pusher, sse or grpc|user:string:of this user; empty: anonymous|peer:string:from this address or network|"
-    "client_id:string:this client or socket id|prefix:string:client or socket ids that begin so";
 constexpr std::string_view connection_filters =
     "protocol:string:mqtt, pusher, sse or grpc|user:string:of this user; empty: anonymous|peer:string:from this address or network|"
     "client_id:string:this client or socket id|prefix:string:client or socket ids that begin so|"
     "after:string:only what follows this id, for the next page|limit:integer:at most so many, 1 to 1000";
+constexpr std::string_view conditions = connection_filters.substr(0, connection_filters.find("|after:"));
 
 constexpr auto everybody = audience::everybody;
 constexpr auto identified = audience::identified;

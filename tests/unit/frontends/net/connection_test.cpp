@@ -29,12 +29,6 @@ class connection_test : public network_fixture
 {
 protected:
     connection_test() : network_fixture(small_outbox(), quick()) {}
-
-    conversation& talk() { return *talks.back(); }
-    bool gone()
-    {
-        return until([this] { return frontend->count() == 0; });
-    }
 };
 
 std::size_t whole_lines(std::span<char const> in)

@@ -17,11 +17,6 @@ protected:
         on_new = [this](conversation& talk) { borrowed = test_peer{talk.w->lend_socket()}; };
     }
 
-    conversation& talk() { return *talks.back(); }
-    bool gone()
-    {
-        return until([this] { return frontend->count() == 0; });
-    }
     // With a place in the quota, as after a listener.
     test_peer connect_counted()
     {

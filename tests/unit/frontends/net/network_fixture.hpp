@@ -154,6 +154,14 @@ public:
         return true;
     }
 
+    // What is said on the newest connection.
+    conversation& talk() { return *talks.back(); }
+    // Every connection has gone.
+    bool gone()
+    {
+        return until([this] { return frontend->count() == 0; });
+    }
+
     [[nodiscard]] broker::shard_metrics& metrics() { return core.shard(0).metrics(); }
     [[nodiscard]] std::uint64_t dropped()
     {
